@@ -4,7 +4,8 @@ import path from 'node:path'
 
 /** Lower layers first; a package imports only packages of lower layers. Test files may also use `testing`. */
 const LAYERS: readonly (readonly string[])[] = [
-  ['policy', 'kv', 'config'],
+  ['config'],
+  ['policy', 'kv'],
   ['model', 'actor'],
   ['instance', 'bus', 'rpc', 'telemetry'],
   ['testing'],

@@ -4,6 +4,8 @@
 // 1. A sequence is admitted once, named by a handle that the caller chose, and released once.
 // 2. The engine is the only writer of the KV arena; callers name blocks by id and never touch their contents.
 // 3. Commands run strictly in the order given; a failed step means the engine is gone (RubatoError `engine_failed`).
+// 4. A handle that decodes before it had a cell or a sample of its own starts behind its prompt: with n > 1 another
+//    handle's cells computed it (a choice that is recomputed samples nothing from them).
 import type { SamplingParams, TokenLogprobs } from '../sampling/params.ts'
 
 /** Engine-wide constants an instance plans with. */
@@ -102,8 +104,9 @@ export interface StepResult {
   readonly stepMs: number
   /** Wall time inside model runs. */
   readonly runMs: number
-  /** CPU time of the worker thread for the whole step. */
+  /** CPU time of the engine's thread for the whole step, and inside model runs. */
   readonly cpuMs: number
+  readonly runCpuMs: number
   /** Only with returnLogits: raw rows of width vocabSize, in the order of `tokens` (all rows of a tree, root first). */
   readonly logits?: readonly { readonly handle: number; readonly rows: Float32Array }[]
 }

@@ -1,0 +1,3 @@
+export { busContract } from './bus-contract.ts'
+
+export type { BusSubject, BusUnderTest } from './bus-contract.ts'

@@ -1,0 +1,5 @@
+export { hashChain } from './block-hash.ts'
+export { BlockPool } from './block-pool.ts'
+export { BlockTable, blocksFor } from './block-table.ts'
+export type { HashBlock } from './block-hash.ts'
+export type { Allocation, BlockPoolOptions } from './block-pool.ts'

@@ -1,0 +1,105 @@
+// From a checkpoint directory to an executor that is ready for its first step.
+import path from 'node:path'
+import process from 'node:process'
+import { InvalidArgument } from '@rubato/config'
+import { loadCheckpoint, modelFingerprint, weightsDigest } from '../checkpoint/index.ts'
+import type { Checkpoint } from '../checkpoint/index.ts'
+import { GRAPH_VERSION, buildDecoder } from '../graph/decoder.ts'
+import { CheckpointWeights } from '../graph/weights.ts'
+import type { WeightSource } from '../graph/weights.ts'
+import { openInt8Weights } from '../quantization/quantized-weights.ts'
+import { Arena, arenaBytes, arenaShape, blockBytes } from './arena.ts'
+import { StepExecutor } from './executor.ts'
+import { cpuKernelClass } from './kernel-class.ts'
+import type { EngineLoad, EngineOptions, EngineProgress } from './options.ts'
+import { RunInputs } from './run-inputs.ts'
+import { DecoderSession } from './session.ts'
+import type { EngineShape } from './step.ts'
+import { assertZeroCopyInputs } from './zero-copy.ts'
+
+/** CPU time of the calling thread in milliseconds, user and system. */
+function threadCpuMs(): number {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1000
+}
+
+function checkSizes(options: EngineOptions): void {
+  if (options.blockSize < 8 || options.blockSize % 8 !== 0) throw new InvalidArgument('block-size', `is ${options.blockSize}; a multiple of 8 is needed`)
+  if (options.cellTokens % options.blockSize !== 0) throw new InvalidArgument('prefill-cell-tokens', `is ${options.cellTokens}; a multiple of the block size (${options.blockSize}) is needed`)
+}
+
+function modelLength(options: EngineOptions, checkpoint: Checkpoint): number {
+  const most = checkpoint.config.maxPositions
+  if (options.maxModelLen !== null && options.maxModelLen > most) throw new InvalidArgument('max-model-len', `is ${options.maxModelLen}, but ${checkpoint.dir} was trained for ${most} positions`)
+  return options.maxModelLen ?? most
+}
+
+function numBlocks(options: EngineOptions, bytesPerBlock: number, maxModelLen: number): number {
+  const blocks = Math.floor(options.kvCacheBytes / bytesPerBlock) - 1
+  const least = Math.ceil(maxModelLen / options.blockSize) + 1
+  if (blocks >= least) return blocks
+  const needed = (least + 1) * bytesPerBlock
+  throw new InvalidArgument('kv-cache-memory-bytes', `is ${options.kvCacheBytes}, but one sequence of ${maxModelLen} tokens needs ${needed}; raise it or lower --max-model-len`)
+}
+
+async function openWeights(options: EngineOptions, checkpoint: Checkpoint, digest: string, onProgress: EngineProgress): Promise<WeightSource> {
+  if (options.dtype === 'float32') return new CheckpointWeights(checkpoint)
+  return openInt8Weights(checkpoint, path.join(options.cacheDir, 'int8', digest), (ratio) => onProgress('quantising weights', ratio))
+}
+
+export interface OpenedExecutor {
+  readonly executor: StepExecutor
+  readonly load: EngineLoad
+  readonly close: () => Promise<void>
+}
+
+/** Throws CheckpointError, InvalidArgument or RubatoError `engine_load` / `engine_self_test`, each with what to do about it. */
+export async function openExecutor(options: EngineOptions, onProgress: EngineProgress): Promise<OpenedExecutor> {
+  const startMs = performance.now()
+  checkSizes(options)
+  const checkpoint = await loadCheckpoint(options.modelDir)
+  onProgress('checking weights', null)
+  const digest = await weightsDigest(checkpoint, options.cacheDir)
+  await assertZeroCopyInputs()
+  const weights = await openWeights(options, checkpoint, digest, onProgress)
+  const maxModelLen = modelLength(options, checkpoint)
+  const blocks = arenaShape(checkpoint.config, options.blockSize, 0)
+  const kvBytesPerBlock = blockBytes(blocks)
+  const shape = { ...blocks, numBlocks: numBlocks(options, kvBytesPerBlock, maxModelLen) }
+  const arena = new Arena(shape, new SharedArrayBuffer(arenaBytes(shape)))
+  onProgress('loading the model', null)
+  const model = buildDecoder(checkpoint.config, weights, { blockSize: options.blockSize, maxModelLen, numSlots: arena.numSlots })
+  const session = await DecoderSession.open(model, { weightsFolder: weights.folder, intraOpThreads: options.intraOpThreads })
+  const engineShape = shapeOf(options, checkpoint, digest, { maxModelLen, numBlocks: shape.numBlocks })
+  const inputs = new RunInputs(checkpoint.config, arena)
+  const executor = new StepExecutor({ shape: engineShape, arena, inputs, run: (feeds) => session.run(feeds), wallMs: () => performance.now(), cpuMs: threadCpuMs })
+  const { architecture } = checkpoint.config
+  const load: EngineLoad = { shape: engineShape, architecture, numParameters: checkpoint.numParameters, kvBytesPerBlock, loadMs: performance.now() - startMs }
+  return { executor, load, close: () => session.close() }
+}
+
+function shapeOf(options: EngineOptions, checkpoint: Checkpoint, digest: string, sizes: { maxModelLen: number; numBlocks: number }): EngineShape {
+  const { config } = checkpoint
+  const modelFingerprintHex = modelFingerprint({
+    config,
+    weightsDigest: digest,
+    tokenizerDigest: options.textDigest,
+    templateDigest: null,
+    dtype: options.dtype,
+    blockSize: options.blockSize,
+    cellTokens: options.cellTokens,
+    graphVersion: String(GRAPH_VERSION),
+    provider: 'cpu',
+    kernelClass: cpuKernelClass(),
+  })
+  return {
+    modelFingerprint: modelFingerprintHex,
+    blockSize: options.blockSize,
+    cellTokens: options.cellTokens,
+    numBlocks: sizes.numBlocks,
+    vocabSize: config.vocabSize,
+    maxModelLen: sizes.maxModelLen,
+    eosTokenIds: options.eosTokenIds ?? config.eosTokenIds,
+    replay: options.dtype === 'float32' ? 'cells' : 'steps',
+  }
+}

@@ -1,0 +1,52 @@
+// Where the graph finds its weights: straight in the checkpoint's .safetensors files (float32 compute), or in the one
+// file that quantisation wrote (int8). Both hand the graph builder the same two operations.
+import type { Checkpoint, TensorLocation } from '../checkpoint/checkpoint.ts'
+import type { GraphWriter, Value } from './graph-writer.ts'
+import path from 'node:path'
+
+export interface WeightSource {
+  /** Folder that external file names are resolved in; every file of the source lies in it. */
+  readonly folder: string
+  /** A weight as a float32 value of its stored shape. */
+  tensor(graph: GraphWriter, name: string): Value
+  /**
+   * y = x W^T (+ b) for the row-concatenation of the named projections, without `.weight` / `.bias`.
+   * x is [rows, in]; the result [rows, sum of outs].
+   */
+  linear(graph: GraphWriter, x: Value, names: readonly string[]): Value
+  /** True when projections that read the same input are stored as one matrix. */
+  readonly fused: boolean
+}
+
+/** Float32 compute on the checkpoint's own files; float16 and bfloat16 weights are cast once, when the session is made. */
+export class CheckpointWeights implements WeightSource {
+  readonly fused = false
+  readonly folder: string
+  readonly #tensors: ReadonlyMap<string, TensorLocation>
+  readonly #declared = new Map<string, Value>()
+
+  constructor(checkpoint: Checkpoint) {
+    this.folder = checkpoint.dir
+    this.#tensors = checkpoint.tensors
+  }
+
+  tensor(graph: GraphWriter, name: string): Value {
+    const declared = this.#declared.get(name)
+    if (declared !== undefined) return declared
+    const at = this.#tensors.get(name)
+    if (at === undefined) throw new Error(`weight ${name} was not loaded with the checkpoint`)
+    const data = { fileName: path.relative(this.folder, at.file), offsetBytes: at.offsetBytes, sizeBytes: at.sizeBytes }
+    const stored = graph.external(name, at.dtype, at.shape, data)
+    const value = at.dtype === 'float32' ? stored : graph.node('Cast', [stored], { attributes: { to: 1 } })
+    this.#declared.set(name, value)
+    return value
+  }
+
+  linear(graph: GraphWriter, x: Value, names: readonly string[]): Value {
+    const [name, ...others] = names
+    if (name === undefined || others.length > 0) throw new Error('checkpoint weights are stored one projection each')
+    const inputs = [x, this.tensor(graph, `${name}.weight`)]
+    if (this.#tensors.has(`${name}.bias`)) inputs.push(this.tensor(graph, `${name}.bias`))
+    return graph.node('Gemm', inputs, { attributes: { transB: 1 } })
+  }
+}

@@ -1,0 +1,192 @@
+// int8 weights on disk: one file holds every quantised matrix and the tensors that stay as they were (embedding, norms,
+// biases); a manifest beside it says where. Written once per checkpoint content, then used like a checkpoint.
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import path from 'node:path'
+import type { Checkpoint, TensorLocation, WeightDtype } from '../checkpoint/checkpoint.ts'
+import type { GraphWriter, Value } from '../graph/graph-writer.ts'
+import type { WeightSource } from '../graph/weights.ts'
+import { toFloat32 } from './half.ts'
+import { INT8_BLOCK, quantizeInt8 } from './int8.ts'
+
+const FORMAT = 2
+const DATA_FILE = 'weights.bin'
+const MANIFEST_FILE = 'manifest.json'
+const ALIGNMENT = 64
+
+interface StoredTensor {
+  readonly dtype: WeightDtype | 'uint8'
+  readonly shape: readonly number[]
+  readonly offsetBytes: number
+  readonly sizeBytes: number
+}
+
+interface Manifest {
+  readonly format: number
+  readonly tensors: Readonly<Record<string, StoredTensor>>
+}
+
+/** Projections that read the same input and are stored as one matrix. */
+function matrices(checkpoint: Checkpoint): string[][] {
+  const { config } = checkpoint
+  const groups: string[][] = []
+  for (let layer = 0; layer < config.numLayers; layer++) {
+    const prefix = `model.layers.${layer}`
+    groups.push(['q_proj', 'k_proj', 'v_proj'].map((name) => `${prefix}.self_attn.${name}`))
+    groups.push([`${prefix}.self_attn.o_proj`])
+    groups.push([`${prefix}.mlp.gate_proj`, `${prefix}.mlp.up_proj`])
+    groups.push([`${prefix}.mlp.down_proj`])
+  }
+  groups.push([config.tiedEmbeddings ? 'model.embed_tokens' : 'lm_head'])
+  return groups
+}
+
+const matrixName = (names: readonly string[]): string => names.join('+')
+
+class Writer {
+  readonly tensors: Record<string, StoredTensor> = {}
+  readonly #file: number
+  #offsetBytes = 0
+
+  constructor(file: string) {
+    this.#file = openSync(file, 'w')
+  }
+
+  add(name: string, dtype: StoredTensor['dtype'], shape: readonly number[], data: ArrayBufferView): void {
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    writeSync(this.#file, bytes, 0, bytes.length, this.#offsetBytes)
+    this.tensors[name] = { dtype, shape, offsetBytes: this.#offsetBytes, sizeBytes: bytes.length }
+    this.#offsetBytes = Math.ceil((this.#offsetBytes + bytes.length) / ALIGNMENT) * ALIGNMENT
+  }
+
+  close(): void {
+    closeSync(this.#file)
+  }
+}
+
+function readTensor(at: TensorLocation): Uint8Array {
+  const bytes = new Uint8Array(at.sizeBytes)
+  const file = openSync(at.file, 'r')
+  try {
+    for (let read = 0; read < bytes.length; ) {
+      const count = readSync(file, bytes, read, Math.min(bytes.length - read, 1 << 30), at.offsetBytes + read)
+      if (count === 0) throw new Error(`${at.file} ended inside ${at.name}`)
+      read += count
+    }
+  } finally {
+    closeSync(file)
+  }
+  return bytes
+}
+
+function located(checkpoint: Checkpoint, name: string): TensorLocation {
+  const at = checkpoint.tensors.get(name)
+  if (at === undefined) throw new Error(`weight ${name} was not loaded with the checkpoint`)
+  return at
+}
+
+function writeMatrix(writer: Writer, checkpoint: Checkpoint, names: readonly string[]): void {
+  const parts = names.map((name) => located(checkpoint, `${name}.weight`))
+  const inputs = parts[0]!.shape[1]!
+  const out = parts.reduce((sum, part) => sum + part.shape[0]!, 0)
+  const joined = new Float32Array(out * inputs)
+  let at = 0
+  for (const part of parts) {
+    joined.set(toFloat32(readTensor(part), part.dtype), at)
+    at += part.shape[0]! * inputs
+  }
+  const { quants, scales } = quantizeInt8(joined, out, inputs)
+  const blocks = Math.ceil(inputs / INT8_BLOCK)
+  writer.add(`${matrixName(names)}.quants`, 'uint8', [out, blocks, INT8_BLOCK], quants)
+  writer.add(`${matrixName(names)}.scales`, 'float32', [out * blocks], scales)
+  if (!checkpoint.tensors.has(`${names[0]!}.bias`)) return
+  const bias = names.flatMap((name) => {
+    const stored = located(checkpoint, `${name}.bias`)
+    return [...toFloat32(readTensor(stored), stored.dtype)]
+  })
+  writer.add(`${matrixName(names)}.bias`, 'float32', [out], Float32Array.from(bias))
+}
+
+/** What is kept in its own precision: every tensor that no quantised matrix covers, and the embedding table. */
+function plainTensors(checkpoint: Checkpoint): TensorLocation[] {
+  const covered = new Set(matrices(checkpoint).flat().flatMap((name) => [`${name}.weight`, `${name}.bias`]))
+  covered.delete('model.embed_tokens.weight')
+  return [...checkpoint.tensors.values()].filter(({ name }) => !covered.has(name))
+}
+
+export type QuantizationProgress = (doneRatio: number) => void
+
+/**
+ * Opens the int8 weights of a checkpoint, quantising it first where `cacheDir` (one folder per content) has none.
+ * A cut-off attempt leaves nothing that a later one would take for whole.
+ */
+export function openInt8Weights(checkpoint: Checkpoint, cacheDir: string, onProgress: QuantizationProgress): WeightSource {
+  const manifestFile = path.join(cacheDir, MANIFEST_FILE)
+  if (!existsSync(manifestFile) || readManifest(manifestFile) === null) quantizeInto(checkpoint, cacheDir, onProgress)
+  const manifest = readManifest(manifestFile)
+  if (manifest === null) throw new Error(`${manifestFile} is not readable; delete the folder and start again`)
+  return new QuantizedWeights(cacheDir, manifest)
+}
+
+function readManifest(file: string): Manifest | null {
+  try {
+    const manifest = JSON.parse(readFileSync(file, 'utf8')) as Manifest
+    return manifest.format === FORMAT ? manifest : null
+  } catch {
+    return null
+  }
+}
+
+function quantizeInto(checkpoint: Checkpoint, cacheDir: string, onProgress: QuantizationProgress): void {
+  const partial = `${cacheDir}.partial-${process.pid}`
+  mkdirSync(partial, { recursive: true })
+  const writer = new Writer(path.join(partial, DATA_FILE))
+  const groups = matrices(checkpoint)
+  for (const [index, names] of groups.entries()) {
+    writeMatrix(writer, checkpoint, names)
+    onProgress((index + 1) / groups.length)
+  }
+  for (const tensor of plainTensors(checkpoint)) writer.add(tensor.name, tensor.dtype, tensor.shape, readTensor(tensor))
+  writer.close()
+  const manifest: Manifest = { format: FORMAT, tensors: writer.tensors }
+  writeFileSync(path.join(partial, MANIFEST_FILE), JSON.stringify(manifest))
+  rmSync(cacheDir, { recursive: true, force: true })
+  renameSync(partial, cacheDir)
+}
+
+class QuantizedWeights implements WeightSource {
+  readonly fused = true
+  readonly folder: string
+  readonly #manifest: Manifest
+  readonly #declared = new Map<string, Value>()
+
+  constructor(folder: string, manifest: Manifest) {
+    this.folder = folder
+    this.#manifest = manifest
+  }
+
+  #stored(graph: GraphWriter, name: string): Value {
+    const known = this.#declared.get(name)
+    if (known !== undefined) return known
+    const at = this.#manifest.tensors[name]
+    if (at === undefined) throw new Error(`quantised weights hold no ${name}`)
+    const value = graph.external(name, at.dtype, at.shape, { fileName: DATA_FILE, offsetBytes: at.offsetBytes, sizeBytes: at.sizeBytes })
+    const isHalf = at.dtype === 'float16' || at.dtype === 'bfloat16'
+    const ready = isHalf ? graph.node('Cast', [value], { attributes: { to: 1 } }) : value
+    this.#declared.set(name, ready)
+    return ready
+  }
+
+  tensor(graph: GraphWriter, name: string): Value {
+    return this.#stored(graph, name)
+  }
+
+  linear(graph: GraphWriter, x: Value, names: readonly string[]): Value {
+    const name = matrixName(names)
+    const [out, blocks] = this.#manifest.tensors[`${name}.quants`]!.shape as [number, number]
+    const bias = this.#manifest.tensors[`${name}.bias`] === undefined ? [] : ['', '', this.#stored(graph, `${name}.bias`)]
+    return graph.node('MatMulNBits', [x, this.#stored(graph, `${name}.quants`), this.#stored(graph, `${name}.scales`), ...bias], {
+      domain: 'com.microsoft',
+      attributes: { K: blocks * INT8_BLOCK, N: out, bits: 8, block_size: INT8_BLOCK, accuracy_level: 4 },
+    })
+  }
+}

@@ -1,0 +1,12 @@
+export { decideAdmission, numReleasable, observeServiceRate } from './admission/admission.ts'
+export { BATCHING_POLICY_NAMES, batchingPolicy, isBatchingPolicyName } from './batching/policies.ts'
+export { costModelError, fitCostModel } from './cost-model/fit.ts'
+export { correctCostModel, predictCellMs, predictDecodeMs } from './cost-model/model.ts'
+export { predictStepMs } from './cost-model/step.ts'
+
+export type { AdmissionDecision, AdmissionSnapshot } from './admission/admission.ts'
+export type { BatchingOptions, BatchingPolicyName } from './batching/policies.ts'
+export type { BatchingPolicy, BatchingSnapshot, BatchPlan, CellGrant, DecodeDemand, PrefillDemand } from './batching/snapshot.ts'
+export type { CostPoint } from './cost-model/fit.ts'
+export type { CellCost, CellWork, DecodeCost, DecodeWork, StepCostModel } from './cost-model/model.ts'
+export type { StepDecode, StepWork } from './cost-model/step.ts'

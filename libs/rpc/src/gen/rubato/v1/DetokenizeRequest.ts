@@ -1,0 +1,12 @@
+// Original file: proto/rubato/v1/inference.proto
+
+
+export interface DetokenizeRequest {
+  'model'?: (string);
+  'tokenIds'?: (number)[];
+}
+
+export interface DetokenizeRequest__Output {
+  'model': (string);
+  'tokenIds': (number)[];
+}

@@ -1,0 +1,12 @@
+// Original file: proto/rubato/v1/inference.proto
+
+
+export interface ResponseFormat {
+  'type'?: (string);
+  'jsonSchema'?: (string);
+}
+
+export interface ResponseFormat__Output {
+  'type': (string);
+  'jsonSchema': (string);
+}

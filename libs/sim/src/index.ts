@@ -1,0 +1,11 @@
+export { randomStream } from './random-stream.ts'
+export { SimBus } from './sim-bus.ts'
+export { SimShell } from './sim-shell.ts'
+export { SimWorld } from './sim-world.ts'
+export { simulatedEngine, stepDurationMs } from './simulated-engine.ts'
+
+export type { RandomStream } from './random-stream.ts'
+export type { LinkLatency, SimBusOptions } from './sim-bus.ts'
+export type { SimShellOptions } from './sim-shell.ts'
+export type { SimWorldOptions } from './sim-world.ts'
+export type { SimulatedEngineOptions } from './simulated-engine.ts'

@@ -1,0 +1,151 @@
+// Drives one instance actor by hand: virtual time, a memory engine, and a router that collects tokens.
+//
+// 1. A step's command is applied when the step completes, so a command that is changed after it was issued shows.
+// 2. Tokens are checked as they arrive: every run continues where the choice's last one ended, or repeats what it said (counted).
+import type { Address, Completion, EffectId, Outcome } from '@rubato/actor'
+import type { InstanceActor, InstanceEffect, InstanceMessage, InstanceReport, TokenRun } from '@rubato/instance'
+import type { EngineCommand, EngineResult, StepCommand } from '@rubato/model'
+import type { MemoryEngine } from './memory-engine.ts'
+
+export interface CollectedChoice {
+  readonly tokenIds: number[]
+  finish: NonNullable<TokenRun['finish']> | null
+  /** Tokens that arrived although they were known. */
+  numRepeated: number
+}
+
+export class InstanceDriver {
+  readonly actor: InstanceActor
+  readonly engine: MemoryEngine
+  readonly router: Address
+  nowMs = 0
+  /** Everything the actor sent, oldest first. */
+  readonly sent: { readonly to: Address; readonly payload: InstanceReport }[] = []
+  /** Commands of completed steps. */
+  readonly steps: StepCommand[] = []
+  /** Set to check invariants after every transition. */
+  afterReceive: () => void = () => {}
+  #inFlight: { readonly effectId: EffectId; readonly command: StepCommand } | null = null
+  readonly #timers = new Map<EffectId, number>()
+  readonly #choices = new Map<string, CollectedChoice>()
+
+  constructor(actor: InstanceActor, engine: MemoryEngine, router: Address = 'router/r1') {
+    this.actor = actor
+    this.engine = engine
+    this.router = router
+    this.#perform(actor.start(0))
+  }
+
+  /** The step the engine works on, if any. */
+  get command(): StepCommand | null {
+    return this.#inFlight?.command ?? null
+  }
+
+  get numTimers(): number {
+    return this.#timers.size
+  }
+
+  /** Tokens of one choice so far; starts empty, or with `known` after a recovery. */
+  choice(requestId: string, sequence = 0, known: readonly number[] = []): CollectedChoice {
+    const key = `${requestId}#${sequence}`
+    let choice = this.#choices.get(key)
+    if (choice === undefined) {
+      choice = { tokenIds: [...known], finish: null, numRepeated: 0 }
+      this.#choices.set(key, choice)
+    }
+    return choice
+  }
+
+  deliver(message: InstanceMessage, from: Address = this.router): void {
+    this.#receive(() => this.actor.receive({ kind: 'message', from, payload: message }, this.nowMs))
+  }
+
+  /** Completes the step in flight, `stepMs` later than now. Throws when there is none. */
+  completeStep(stepMs = 1): StepCommand {
+    const { effectId, command } = this.#takeStep()
+    this.nowMs += stepMs
+    const result: EngineResult = this.engine.apply(command)
+    this.steps.push(command)
+    this.#complete({ effectId, effectKind: 'engine' }, { kind: 'done', value: result })
+    return command
+  }
+
+  /** Completes steps until the instance is idle; throws after `limit` of them. */
+  runToIdle(limit = 10_000): void {
+    for (let count = 0; this.#inFlight !== null; count++) {
+      if (count >= limit) throw new Error(`the instance is still busy after ${limit} steps`)
+      this.completeStep()
+    }
+  }
+
+  failStep(message: string): void {
+    const { effectId } = this.#takeStep()
+    this.#complete({ effectId, effectKind: 'engine' }, { kind: 'failed', error: { code: 'engine_failed', message, retryable: false } })
+  }
+
+  /** Any completion at all: late, repeated or of an unknown effect. */
+  completeEffect(effectId: EffectId, effectKind: string, outcome: Outcome): void {
+    this.#complete({ effectId, effectKind }, outcome)
+  }
+
+  /** Moves time on, firing timers at their own times. */
+  advance(durationMs: number): void {
+    const endMs = this.nowMs + durationMs
+    for (;;) {
+      const [due] = [...this.#timers].filter(([, atMs]) => atMs <= endMs).sort(([, a], [, b]) => a - b)
+      if (due === undefined) break
+      this.nowMs = Math.max(this.nowMs, due[1])
+      this.#timers.delete(due[0])
+      this.#complete({ effectId: due[0], effectKind: 'timer' }, { kind: 'done', value: null })
+    }
+    this.nowMs = endMs
+  }
+
+  #takeStep(): { readonly effectId: EffectId; readonly command: StepCommand } {
+    const step = this.#inFlight
+    if (step === null) throw new Error('no step is in flight')
+    this.#inFlight = null
+    return step
+  }
+
+  #complete(effect: Pick<Completion, 'effectId' | 'effectKind'>, outcome: Outcome): void {
+    this.#receive(() => this.actor.receive({ kind: 'completion', ...effect, outcome }, this.nowMs))
+  }
+
+  #receive(transition: () => readonly InstanceEffect[]): void {
+    this.#perform(transition())
+    this.afterReceive()
+  }
+
+  #perform(effects: readonly InstanceEffect[]): void {
+    for (const effect of effects) {
+      if (effect.kind === 'timer') this.#timers.set(effect.id, this.nowMs + effect.delayMs)
+      else if (effect.kind === 'cancel') {
+        if (this.#timers.delete(effect.target)) this.#complete({ effectId: effect.target, effectKind: 'timer' }, { kind: 'cancelled' })
+      } else if (effect.kind === 'engine') this.#start(effect.id, effect.command)
+      else {
+        this.sent.push({ to: effect.to, payload: effect.payload })
+        if (effect.payload.kind === 'tokens') for (const run of effect.payload.runs) this.#collect(run)
+      }
+    }
+  }
+
+  #start(effectId: EffectId, command: EngineCommand): void {
+    if (this.#inFlight !== null) throw new Error('the instance started a step while one was in flight')
+    if (command.kind !== 'step') throw new Error(`the driver cannot run ${command.kind}`)
+    this.#inFlight = { effectId, command }
+  }
+
+  #collect(run: TokenRun): void {
+    const choice = this.choice(run.requestId, run.sequence)
+    const name = `${run.requestId}#${run.sequence}`
+    if (run.firstIndex > choice.tokenIds.length) throw new Error(`${name}: tokens ${choice.tokenIds.length}..${run.firstIndex - 1} are missing`)
+    run.tokenIds.forEach((tokenId, place) => {
+      const index = run.firstIndex + place
+      if (index === choice.tokenIds.length) choice.tokenIds.push(tokenId)
+      else if (choice.tokenIds[index] !== tokenId) throw new Error(`${name}: token ${index} changed`)
+      else choice.numRepeated++
+    })
+    choice.finish = run.finish ?? choice.finish
+  }
+}

@@ -1,0 +1,129 @@
+// The instances this router knows, from their own reports.
+//
+// 1. One record per live incarnation. A restart under the same id yields a new record; the old one is handed back, with
+//    the requests that were lost.
+// 2. A report of an incarnation that was declared gone is ignored for RESURRECT_MS: it was on its way when it died. After
+//    that it is believed, for then the declaration was wrong.
+import type { Address } from '@rubato/actor'
+import type { GoneMessage, LoadMessage } from '@rubato/instance'
+import type { FleetSnapshot } from './stats.ts'
+import type { Instance } from './request.ts'
+
+const RESURRECT_MS = 2000
+const MAX_REMEMBERED_GONE = 1024
+
+export interface Heard {
+  /** null: the report is of an incarnation that is gone. */
+  readonly instance: Instance | null
+  /** The incarnation it replaces. */
+  readonly lost: Instance | null
+}
+
+interface Counters {
+  preemptions: number
+  prefixQueryTokens: number
+  prefixHitTokens: number
+}
+
+export class InstanceRegistry {
+  readonly #instances = new Map<string, Instance>()
+  readonly #gone = new Map<string, { readonly incarnation: number; readonly atMs: number }>()
+  /** Per fingerprint: counters of incarnations that are no more, so that sums never fall. Its keys are the models ever served. */
+  readonly #past = new Map<string, Counters>()
+
+  get size(): number {
+    return this.#instances.size
+  }
+
+  values(): Iterable<Instance> {
+    return this.#instances.values()
+  }
+
+  get(instanceId: string): Instance | undefined {
+    return this.#instances.get(instanceId)
+  }
+
+  /** True once any instance of this model has registered. */
+  everServed(fingerprint: string): boolean {
+    return this.#past.has(fingerprint)
+  }
+
+  /** Instances that may be given requests of this model. */
+  serving(fingerprint: string): Instance[] {
+    return [...this.#instances.values()].filter((instance) => instance.load?.modelFingerprint === fingerprint && !instance.draining)
+  }
+
+  /** Any sign of life. Creates the record of an incarnation not seen before. */
+  hear(instanceId: string, incarnation: number, address: Address, nowMs: number): Heard {
+    const known = this.#instances.get(instanceId)
+    if (known !== undefined && known.incarnation === incarnation) {
+      known.lastHeardMs = nowMs
+      return { instance: known, lost: null }
+    }
+    if ((known !== undefined && known.incarnation > incarnation) || this.#isGone(instanceId, incarnation, nowMs)) return { instance: null, lost: null }
+    if (known !== undefined) this.#retire(known)
+    const instance: Instance = {
+      id: instanceId, incarnation, address, load: null, draining: false, lastHeardMs: nowMs,
+      sentPrefillTokens: 0, sentSequences: 0, requests: new Set(), suspect: null,
+    }
+    this.#instances.set(instanceId, instance)
+    this.#gone.delete(instanceId)
+    return { instance, lost: known ?? null }
+  }
+
+  report(instance: Instance, load: LoadMessage): void {
+    instance.load = load
+    instance.address = load.address
+    instance.draining = load.draining
+    instance.sentPrefillTokens = 0
+    instance.sentSequences = 0
+    if (!this.#past.has(load.modelFingerprint)) this.#past.set(load.modelFingerprint, { preemptions: 0, prefixQueryTokens: 0, prefixHitTokens: 0 })
+  }
+
+  /** The record that died, null when the message is about an older incarnation. */
+  remove(message: GoneMessage, nowMs: number): Instance | null {
+    const known = this.#instances.get(message.instanceId)
+    if (known !== undefined && known.incarnation > message.incarnation) return null
+    this.#gone.delete(message.instanceId)
+    this.#gone.set(message.instanceId, { incarnation: message.incarnation, atMs: nowMs })
+    const oldest = this.#gone.size > MAX_REMEMBERED_GONE ? this.#gone.keys().next().value : undefined
+    if (oldest !== undefined) this.#gone.delete(oldest)
+    if (known === undefined) return null
+    this.#instances.delete(message.instanceId)
+    this.#retire(known)
+    return known
+  }
+
+  snapshot(fingerprint: string): FleetSnapshot {
+    const loads = [...this.#instances.values()].filter((instance) => instance.load?.modelFingerprint === fingerprint)
+    const sum = (pick: (load: LoadMessage) => number): number => loads.reduce((total, instance) => total + (instance.load === null ? 0 : pick(instance.load)), 0)
+    const past = this.#past.get(fingerprint)
+    const totalBlocks = sum((load) => load.totalBlocks)
+    const numDraining = loads.filter((instance) => instance.draining).length
+    return {
+      numServing: loads.length - numDraining,
+      numDraining,
+      numRunning: sum((load) => load.numRunning),
+      numWaiting: sum((load) => load.numWaiting),
+      kvUsageRatio: totalBlocks === 0 ? 0 : 1 - sum((load) => load.freeBlocks + load.cachedBlocks) / totalBlocks,
+      preemptionsTotal: (past?.preemptions ?? 0) + sum((load) => load.preemptionsTotal),
+      prefixQueryTokensTotal: (past?.prefixQueryTokens ?? 0) + sum((load) => load.prefixQueryTokensTotal),
+      prefixHitTokensTotal: (past?.prefixHitTokens ?? 0) + sum((load) => load.prefixHitTokensTotal),
+    }
+  }
+
+  #isGone(instanceId: string, incarnation: number, nowMs: number): boolean {
+    const gone = this.#gone.get(instanceId)
+    if (gone === undefined || incarnation > gone.incarnation) return false
+    return incarnation < gone.incarnation || nowMs - gone.atMs < RESURRECT_MS
+  }
+
+  #retire(instance: Instance): void {
+    const { load } = instance
+    const past = load === null ? undefined : this.#past.get(load.modelFingerprint)
+    if (load === null || past === undefined) return
+    past.preemptions += load.preemptionsTotal
+    past.prefixQueryTokens += load.prefixQueryTokensTotal
+    past.prefixHitTokens += load.prefixHitTokensTotal
+  }
+}
