@@ -2,7 +2,7 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 
-/** Lower layers first; a package imports only packages of lower layers. Test files may also use `testing`. */
+/** Lower layers first; a package imports only packages of lower layers. Tests and their fixtures may also use `testing`. */
 const LAYERS: readonly (readonly string[])[] = [
   ['config'],
   ['policy', 'kv'],
@@ -54,7 +54,7 @@ export function checkBoundaries(root: string): string[] {
   for (const { name, folder } of packagesOf(root)) {
     if (layerOf(name) < 0) problems.push(`${path.relative(root, folder)}: package is in no layer of tools/boundaries.ts`)
     for (const file of sources(folder)) {
-      const isTest = file.endsWith('.test.ts')
+      const isTest = file.endsWith('.test.ts') || file.includes(`${path.sep}fixtures${path.sep}`)
       const where = path.relative(root, file)
       for (const match of readFileSync(file, 'utf8').matchAll(IMPORT)) {
         const target = match[1] ?? match[2] ?? ''

@@ -66,6 +66,8 @@ export class InstanceActor implements Actor<InstanceMessage, InstanceEffect> {
 
   start(nowMs: number): readonly InstanceEffect[] {
     this.#reports.wakeBy(nowMs + IDLE_REPORT_MS, nowMs)
+    for (const router of this.#config.announceTo ?? []) this.#routers.hear(router)
+    this.#reportLoad()
     return this.#effects.take()
   }
 

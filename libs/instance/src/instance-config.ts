@@ -14,6 +14,8 @@ export interface InstanceConfig {
   readonly instanceId: string
   /** Where routers reach this instance. */
   readonly address: string
+  /** Routers that hear of it at its start, so that they know a new incarnation before they ask. */
+  readonly announceTo?: readonly string[]
   /** Rises with every restart of the instance's engine. */
   readonly incarnation: number
   readonly shape: EngineShape

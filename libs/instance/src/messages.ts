@@ -87,6 +87,8 @@ export interface TokenRun {
   readonly firstIndex: number
   readonly tokenIds: readonly number[]
   readonly logprobs: readonly TokenLogprobs[] | null
+  /** On the first run of a choice from this instance: a choice that the router cuts at a stop string has no last one. */
+  readonly start?: Pick<SequenceTiming, 'queueMs' | 'prefillMs' | 'cachedTokens'>
   /** On the last run of a choice. */
   readonly finish: { readonly reason: FinishReason; readonly stopTokenId: number | null; readonly timing: SequenceTiming } | null
 }

@@ -1,8 +1,11 @@
 export { asyncPort } from './async-port.ts'
+export { blockRoot, sha256Block } from './block-hash.ts'
 export { engineEffects } from './engine-effects.ts'
+export { InstanceHost } from './instance-host.ts'
 export { liveBus } from './live-bus.ts'
 export { LiveScheduler } from './live-scheduler.ts'
 export { LiveShell } from './live-shell.ts'
 
 export type { AsyncPortOptions } from './async-port.ts'
+export type { InstanceEvent, InstanceHostOptions } from './instance-host.ts'
 export type { LiveActor, LiveShellOptions, StopReport } from './live-shell.ts'

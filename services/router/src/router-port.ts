@@ -23,6 +23,8 @@ export interface RouterPortOptions {
   readonly textOf: (modelId: string) => PromptText
   /** Prompts that may be tokenised at a time. @default 1024 */
   readonly tokenizeLimit?: number
+  /** Seeds of requests that bring none; safe integers >= 0. @default cryptographically random */
+  readonly drawSeed?: () => number
   /** A sink threw: a bug in a front door. */
   readonly onSinkError: (error: unknown) => void
 }
@@ -82,7 +84,7 @@ class ClientTable {
     this.#lastId += 1
     const clientId = this.#lastId
     this.#sinks.set(clientId, sink)
-    const seedIfNone = request.sampling.seed ?? randomInt(MAX_SEED)
+    const seedIfNone = request.sampling.seed ?? (this.#options.drawSeed?.() ?? randomInt(MAX_SEED))
     this.#post({ kind: 'submit', clientId, request, seedIfNone })
     const signal = (kind: 'cancel' | 'pause' | 'resume'): void => {
       if (!this.#sinks.has(clientId)) return

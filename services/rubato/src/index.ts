@@ -1,1 +1,3 @@
-export {}
+export { EmbeddedCluster } from './embedded/cluster.ts'
+
+export type { ClusterOptions } from './embedded/cluster.ts'

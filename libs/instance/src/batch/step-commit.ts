@@ -81,7 +81,9 @@ export class StepCommitter {
     slot.kvTokens = sequence.settledKvTokens
     this.#prefixes.indexWritten(sequence, slot)
     const end = finish === null ? null : { reason: finish, stopTokenId, timing: timingOf(sequence) }
-    outbox.add(sequence, { firstIndex, tokenIds, logprobs, finish: end })
+    const isFirst = !sequence.hasEmittedHere
+    sequence.hasEmittedHere = true
+    outbox.add(sequence, { firstIndex, tokenIds, logprobs, ...(isFirst ? { start: startOf(request) } : {}), finish: end })
     if (end === null) return
     log.finish(end)
     sequence.state = 'finished'
@@ -92,12 +94,14 @@ export class StepCommitter {
 }
 
 /** Queueing and prefill are those of the first admission; a recovered request counts from its arrival here. */
-export function timingOf({ request, acceptedDraftTokens }: Sequence): SequenceTiming {
+function startOf(request: InstanceRequest): Pick<SequenceTiming, 'queueMs' | 'prefillMs' | 'cachedTokens'> {
   const admittedMs = request.admittedMs ?? request.arrivalMs
+  return { queueMs: admittedMs - request.arrivalMs, prefillMs: (request.promptEndMs ?? admittedMs) - admittedMs, cachedTokens: request.cachedTokens }
+}
+
+export function timingOf({ request, acceptedDraftTokens }: Sequence): SequenceTiming {
   return {
-    queueMs: admittedMs - request.arrivalMs,
-    prefillMs: (request.promptEndMs ?? admittedMs) - admittedMs,
-    cachedTokens: request.cachedTokens,
+    ...startOf(request),
     preemptions: request.preemptions,
     acceptedDraftTokens,
     migrations: 0,

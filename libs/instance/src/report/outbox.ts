@@ -22,7 +22,7 @@ export class Outbox {
       runs = []
       this.#runs.set(request.replyTo, runs)
     }
-    runs.push({ requestId, epoch, sequence: index, firstIndex: run.firstIndex, tokenIds: run.tokenIds, logprobs: run.logprobs, finish: run.finish })
+    runs.push({ requestId, epoch, sequence: index, firstIndex: run.firstIndex, tokenIds: run.tokenIds, logprobs: run.logprobs, ...(run.start === undefined ? {} : { start: run.start }), finish: run.finish })
   }
 
   flush(effects: EffectList): void {

@@ -20,6 +20,8 @@ export class Sequence {
   state: SequenceState = 'pending'
   /** Set while the engine (or the queue, before it) knows the sequence by a handle. */
   slot: EngineSlot | null = null
+/** Some run of this choice has left this instance. */
+  hasEmittedHere = false
   acceptedDraftTokens = 0
 
   constructor(request: InstanceRequest, index: number) {

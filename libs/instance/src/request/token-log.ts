@@ -7,7 +7,7 @@ import type { TokenRun } from '../messages.ts'
 
 export type SequenceFinish = NonNullable<TokenRun['finish']>
 /** A TokenRun without the names of its request. */
-export type LoggedRun = Pick<TokenRun, 'firstIndex' | 'tokenIds' | 'logprobs' | 'finish'>
+export type LoggedRun = Pick<TokenRun, 'firstIndex' | 'tokenIds' | 'logprobs' | 'start' | 'finish'>
 
 export class TokenLog {
   readonly #tokenIds: number[]

@@ -7,13 +7,13 @@
 import { RubatoError } from '@rubato/config'
 import { verifyTree } from '../sampling/index.ts'
 import type { SamplerShape, VerifiedTokens } from '../sampling/index.ts'
-import type { Arena } from './arena.ts'
+import type { Arena, NewTokens } from './arena.ts'
 import { Residency } from './residency.ts'
-import type { RunInputs, RunRequest } from './run-inputs.ts'
-import { MIN_REQUESTS } from './run-inputs.ts'
+import type { Run, RunInputs, RunRequest } from './run-inputs.ts'
 import { EngineSequence } from './sequence.ts'
 import type { Feeds, RunOutputs } from './session.ts'
 import type { Cell, Decode, EngineCommand, EngineResult, StepCommand, StepResult, StepTokens } from './step.ts'
+import { treeDepths } from './token-tree.ts'
 
 export interface ExecutorShape extends SamplerShape {
   readonly maxModelLen: number
@@ -34,6 +34,15 @@ interface StepOutput {
   readonly logits: { handle: number; rows: Float32Array }[] | null
   runMs: number
   runCpuMs: number
+}
+
+/** One decode's part of a run's results. */
+interface DecodeRows {
+  readonly sequence: EngineSequence
+  readonly decode: Decode
+  /** [1 + tree nodes, vocab]. */
+  readonly rows: Float32Array
+  readonly newTokens: NewTokens
 }
 
 export class StepExecutor {
@@ -111,25 +120,26 @@ export class StepExecutor {
     // A further choice of a request shares the prompt that its first one computed.
     if (sequence.computedTokens === 0) sequence.computedTokens = sequence.promptTokens
     this.#claim(sequence, sequence.computedTokens, sequence.computedTokens)
-    for (const block of sequence.blocks.slice(0, sequence.claimedBlocks)) this.#residency.activate(block)
+    for (let place = 0; place < sequence.claimedBlocks; place++) this.#residency.activate(sequence.blocks[place]!)
     sequence.decoding = true
   }
 
   #release(handle: number): void {
     const sequence = this.#sequence(handle)
-    for (const block of sequence.blocks.slice(0, sequence.claimedBlocks)) this.#residency.release(block, sequence.decoding)
+    for (let place = 0; place < sequence.claimedBlocks; place++) this.#residency.release(sequence.blocks[place]!, sequence.decoding)
     this.#sequences.delete(handle)
   }
 
-  async #run(requests: readonly RunRequest[], numDenseSlots: number, wanted: 'all' | 'last', output: StepOutput): Promise<RunOutputs> {
+  /** Logits of the run, and where its first request's new tokens are. */
+  async #run(wanted: Run, output: StepOutput): Promise<{ readonly logits: Float32Array; readonly newTokens: NewTokens }> {
     const { inputs, run, wallMs, cpuMs } = this.#parts
-    const feeds = inputs.build({ requests, numDenseSlots, wanted })
+    const { feeds, numRequests, width } = inputs.build(wanted)
     const startMs = wallMs()
     const startCpuMs = cpuMs()
-    const outputs = await run(feeds)
+    const { logits, newKv } = await run(feeds)
     output.runMs += wallMs() - startMs
     output.runCpuMs += cpuMs() - startCpuMs
-    return outputs
+    return { logits, newTokens: { rows: newKv, request: 0, numRequests, width, from: 0 } }
   }
 
   async #runCell(cell: Cell, output: StepOutput): Promise<void> {
@@ -137,8 +147,9 @@ export class StepExecutor {
     const { start, count } = cell
     this.#claim(sequence, start + count, start)
     const tokenIds = sequence.tokens.slice(start, start + count)
-    const { logits, newKv } = await this.#run([{ blocks: sequence.blocks, contextTokens: start, tokenIds, parents: null }], 1, 'last', output)
-    this.#writeChain(sequence, start, count, { rows: newKv, request: 0, numRequests: MIN_REQUESTS, width: count, from: 0 })
+    const requests = [{ blocks: sequence.blocks, contextTokens: start, tokenIds, parents: null }]
+    const { logits, newTokens } = await this.#run({ kind: cell.sampleHandles.length === 0 ? 'cell' : 'last-cell', requests }, output)
+    this.#writeChain(sequence, start, count, newTokens)
     sequence.computedTokens = start + count
     for (const handle of cell.sampleHandles) {
       const sampling = this.#sequence(handle)
@@ -149,7 +160,7 @@ export class StepExecutor {
   }
 
   /** Writes consecutive new tokens, split at block borders. */
-  #writeChain(sequence: EngineSequence, start: number, count: number, source: Parameters<Arena['writeTokens']>[3]): void {
+  #writeChain(sequence: EngineSequence, start: number, count: number, source: NewTokens): void {
     const { blockSize } = this.#parts.arena.shape
     for (let done = 0; done < count; ) {
       const at = start + done
@@ -163,29 +174,27 @@ export class StepExecutor {
     const sequences = decodes.map(({ handle }) => this.#sequence(handle))
     for (const [index, sequence] of sequences.entries()) {
       this.#startDecoding(sequence)
-      const room = sequence.computedTokens + 1 + treeDepth(decodes[index]!)
-      this.#claim(sequence, room, sequence.computedTokens)
+      const room = sequence.computedTokens + 1 + mostAccepted(decodes[index]!)
+      this.#claim(sequence, Math.min(room, this.#parts.shape.maxModelLen), sequence.computedTokens)
     }
     const requests = decodes.map((decode, index) => toRequest(decode, sequences[index]!))
-    const numDenseSlots = this.#residency.settle(this.#activeTables())
-    const { logits, newKv } = await this.#run(requests, numDenseSlots, 'all', output)
-    const width = requests.reduce((max, { tokenIds }) => Math.max(max, tokenIds.length), 1)
-    const numRequests = Math.max(requests.length, MIN_REQUESTS)
-    let row = 0
+    this.#residency.settle(this.#decoding())
+    const { logits, newTokens } = await this.#run({ kind: 'decodes', requests }, output)
+    let at = 0
     for (const [request, decode] of decodes.entries()) {
-      const rows = logits.subarray(row * this.#parts.shape.vocabSize, (row += requests[request]!.tokenIds.length) * this.#parts.shape.vocabSize)
-      this.#commitDecode(sequences[request]!, decode, rows, { rows: newKv, request, numRequests, width, from: 0 }, output)
+      const rows = logits.subarray(at, (at += requests[request]!.tokenIds.length * this.#parts.shape.vocabSize))
+      this.#commitDecode({ sequence: sequences[request]!, decode, rows, newTokens: { ...newTokens, request } }, output)
     }
   }
 
-  #commitDecode(sequence: EngineSequence, decode: Decode, rows: Float32Array, source: Parameters<Arena['writeTokens']>[3], output: StepOutput): void {
+  #commitDecode({ sequence, decode, rows, newTokens }: DecodeRows, output: StepOutput): void {
     const at = sequence.computedTokens
-    this.#writeChain(sequence, at, 1, source)
+    this.#writeChain(sequence, at, 1, newTokens)
     sequence.computedTokens = at + 1
     if (decode.forced) return
     const verified = verifyTree(sequence.sampler, decode.tree, rows, sequence.sampler.nextPosition, this.#parts.shape.maxModelLen)
     for (const node of verified.acceptedNodes) {
-      this.#writeChain(sequence, sequence.computedTokens, 1, { ...source, from: node + 1 })
+      this.#writeChain(sequence, sequence.computedTokens, 1, { ...newTokens, from: node + 1 })
       sequence.computedTokens++
     }
     this.#emit(sequence, verified, output)
@@ -201,11 +210,12 @@ export class StepExecutor {
       logprobs: verified.logprobs,
       finish: finish?.kind ?? null,
       stopTokenId: finish?.kind === 'stop' ? finish.stopTokenId : null,
+      ...(output.logits === null ? {} : { margins: verified.margins }),
     })
   }
 
-  *#activeTables(): Iterable<readonly number[]> {
-    for (const sequence of this.#sequences.values()) if (sequence.decoding) yield sequence.blocks.slice(0, sequence.claimedBlocks)
+  *#decoding(): Iterable<EngineSequence> {
+    for (const sequence of this.#sequences.values()) if (sequence.decoding) yield sequence
   }
 
   /** Throws unless the arena's map is sound. For tests and idle times. */
@@ -223,11 +233,8 @@ function toRequest(decode: Decode, sequence: EngineSequence): RunRequest {
 }
 
 /** Most draft tokens that a decode can accept: the depth of its tree. */
-function treeDepth({ tree }: Decode): number {
-  if (tree === null) return 0
-  const depths: number[] = []
-  for (const parent of tree.parents) depths.push(parent < 0 ? 1 : depths[parent]! + 1)
-  return Math.max(0, ...depths)
+function mostAccepted({ tree }: Decode): number {
+  return tree === null ? 0 : treeDepths(tree.parents).reduce((deepest, depth) => Math.max(deepest, depth), 0)
 }
 
 /** One run per bucket of new tokens per sequence: padding within a run stays below a factor of two. */

@@ -7,8 +7,6 @@ import type { EngineLoad, EngineOptions, EngineProgress } from './options.ts'
 import type { Engine, EngineCommand, EngineResult, EngineShape } from './step.ts'
 import type { FromWorker, ToWorker, WorkerError } from './worker-messages.ts'
 
-const CLOSE_TIMEOUT_MS = 5000
-
 interface Pending {
   readonly resolve: (result: EngineResult) => void
   readonly reject: (error: Error) => void
@@ -68,18 +66,17 @@ export class OnnxEngine implements Engine {
     })
   }
 
+  /** Lets what was asked for finish, then ends the thread. */
   async close(): Promise<void> {
-    if (this.#closing || this.#ended !== null) return
+    if (this.#ended !== null) return
+    if (!this.#closing) this.#post({ kind: 'close' })
     this.#closing = true
-    const limit = setTimeout(() => void this.#worker.terminate(), CLOSE_TIMEOUT_MS)
-    this.#post({ kind: 'close' })
     await this.closed
-    clearTimeout(limit)
   }
 
-  /** Ends the thread at once, as a crash would: for fault drills. */
-  async kill(): Promise<void> {
-    await this.#worker.terminate()
+  /** Ends the thread as a crash would, as soon as a run that is under way returns: for fault drills. */
+  kill(): void {
+    this.#post({ kind: 'crash' })
   }
 
   #post(message: ToWorker): void {
@@ -91,7 +88,6 @@ export class OnnxEngine implements Engine {
     else if (message.kind === 'failed') {
       this.#settle(message.id)?.reject(toError({ ...message.error, code: 'engine_failed' }))
       this.#fail(toError(message.error))
-      void this.#worker.terminate()
     }
   }
 

@@ -17,8 +17,12 @@ import { DecoderSession } from './session.ts'
 import type { EngineShape } from './step.ts'
 import { assertZeroCopyInputs } from './zero-copy.ts'
 
-/** CPU time of the calling thread in milliseconds, user and system. */
+/**
+ * CPU time of the calling thread in milliseconds, user and system. The process-wide call comes first because it brings
+ * the thread's own count up to date; alone, that misses everything since the last timer tick.
+ */
 function threadCpuMs(): number {
+  process.cpuUsage()
   const { user, system } = process.threadCpuUsage()
   return (user + system) / 1000
 }
@@ -71,7 +75,7 @@ export async function openExecutor(options: EngineOptions, onProgress: EnginePro
   const model = buildDecoder(checkpoint.config, weights, { blockSize: options.blockSize, maxModelLen, numSlots: arena.numSlots })
   const session = await DecoderSession.open(model, { weightsFolder: weights.folder, intraOpThreads: options.intraOpThreads })
   const engineShape = shapeOf(options, checkpoint, digest, { maxModelLen, numBlocks: shape.numBlocks })
-  const inputs = new RunInputs(checkpoint.config, arena)
+  const inputs = new RunInputs(checkpoint.config, arena, maxModelLen)
   const executor = new StepExecutor({ shape: engineShape, arena, inputs, run: (feeds) => session.run(feeds), wallMs: () => performance.now(), cpuMs: threadCpuMs })
   const { architecture } = checkpoint.config
   const load: EngineLoad = { shape: engineShape, architecture, numParameters: checkpoint.numParameters, kvBytesPerBlock, loadMs: performance.now() - startMs }

@@ -1,17 +1,23 @@
-// Decides which slot of the arena each block lies in. Decode runs read a dense prefix of the arena in place, so blocks of
+// Decides which slot of the arena each block lies in. Decode runs read a prefix of the arena in place, so blocks of
 // decoding sequences belong in the lowest slots and cold cached ones above them.
 //
 // 1. A block is cold, reserved (its sequence is still in prefill) or active (some sequence decodes on it), by reference count.
 // 2. Fresh blocks are claimed into the lowest slot that holds a cold block: one copy at most, none before the arena has filled once.
-// 3. Holes that finished sequences leave are closed a few swaps per step; correctness never depends on it, since a block
-//    outside the dense prefix is gathered instead.
+// 3. Holes that finished sequences leave are closed a few swaps per run; correctness never depends on it, since a block
+//    outside the prefix is gathered instead.
 import type { Arena } from './arena.ts'
 
-/** Swaps per step: bounds what closing holes may cost a single step. */
-const MAX_SWAPS_PER_STEP = 4
-/** The dense prefix may be this much longer than the active blocks in it before the rest is gathered. */
+/** Bounds what closing holes may cost a single run. */
+const MAX_SWAPS_PER_RUN = 4
+/** Active blocks are left where they are as long as they lie within this many times their number of slots, and a few more. */
 const DENSE_SLACK_RATIO = 1.25
 const DENSE_SLACK_SLOTS = 4
+
+/** A sequence's leading blocks that were claimed. */
+export interface ClaimedBlocks {
+  readonly blocks: readonly number[]
+  readonly claimedBlocks: number
+}
 
 export class Residency {
   readonly #arena: Arena
@@ -48,30 +54,30 @@ export class Residency {
     if (wasActive && --this.#active[block]! === 0) this.#numActive--
   }
 
-  /** Contents were installed from outside. */
+  /** Contents came from elsewhere: installed, or copied from another block. */
   markWritten(block: number): void {
     this.#written[block] = 1
   }
 
-  /** Closes holes below the active blocks, then says how many slots a decode run should read in place (>= 1: the dummy). */
-  settle(activeTables: Iterable<readonly number[]>): number {
-    const limit = Math.floor(this.#numActive * DENSE_SLACK_RATIO) + DENSE_SLACK_SLOTS
-    let highest = 0
+  /** Moves a few of the active blocks that lie too high into holes below. `decoding`: every sequence that is. */
+  settle(decoding: Iterable<ClaimedBlocks>): void {
+    const limit = this.highestDenseSlot
     let swaps = 0
     let hole = 1
-    for (const table of activeTables) {
-      for (const block of table) {
-        let slot = this.#arena.slotOf(block)
-        if (slot > limit && swaps < MAX_SWAPS_PER_STEP) {
-          while (this.#active[this.#arena.blockAt(hole)]! > 0) hole++
-          this.#arena.swapSlots(slot, hole)
-          slot = hole
-          swaps++
-        }
-        if (slot <= limit && slot > highest) highest = slot
+    for (const { blocks, claimedBlocks } of decoding) {
+      for (let place = 0; place < claimedBlocks; place++) {
+        const slot = this.#arena.slotOf(blocks[place]!)
+        if (slot <= limit) continue
+        while (this.#active[this.#arena.blockAt(hole)]! > 0) hole++
+        this.#arena.swapSlots(slot, hole)
+        if (++swaps === MAX_SWAPS_PER_RUN) return
       }
     }
-    return highest + 1
+  }
+
+  /** Where the highest active block should lie at most. */
+  get highestDenseSlot(): number {
+    return Math.floor(this.#numActive * DENSE_SLACK_RATIO) + DENSE_SLACK_SLOTS
   }
 
   #lowestColdSlot(below: number): number | null {

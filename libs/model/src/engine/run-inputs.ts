@@ -1,8 +1,13 @@
-// Builds the graph's inputs for one run. Arrays and tensors are kept per shape and refilled, so that a steady decode
-// batch allocates nothing.
-import { Tensor } from 'onnxruntime-node'
+// Fills the graph's inputs for one run.
+//
+// 1. A decode's bits never depend on its neighbours: where a size that they decide would choose the kernel or the order of a
+//    sum, that size is padded.
 import type { ModelConfig } from '../checkpoint/checkpoint.ts'
 import type { Arena } from './arena.ts'
+import { RunTensors } from './run-tensors.ts'
+import type { RunShape } from './run-tensors.ts'
+import type { Feeds } from './session.ts'
+import { treeDepths, unmaskAncestors } from './token-tree.ts'
 
 /** One request's part of a run. */
 export interface RunRequest {
@@ -17,17 +22,32 @@ export interface RunRequest {
 }
 
 export interface Run {
+  /** A cell is one request's, and only a prompt's last one gives logits: its last token's. Decodes are of any number of requests and all give logits. */
+  readonly kind: 'cell' | 'last-cell' | 'decodes'
   readonly requests: readonly RunRequest[]
-  /** Blocks with slots below this are read in place; 1 means none (slot 0 is the dummy). */
-  readonly numDenseSlots: number
-  /** Logits of every new token, or of each request's last one. */
-  readonly wanted: 'all' | 'last'
+}
+
+export interface BuiltRun {
+  readonly feeds: Feeds
+  /** R of the run, an empty neighbour included. */
+  readonly numRequests: number
+  /** q of the run: new tokens of its widest request. */
+  readonly width: number
 }
 
 const MASKED = -1e9
 
-/** A lone request gets an empty neighbour: with one row the sum over blocks takes another kernel, and other last bits. */
-export const MIN_REQUESTS = 2
+/**
+ * A row of scores is summed in vectors of up to this many floats: unless every past length is a multiple of it, a longer
+ * neighbour moves the new token's score to another lane.
+ */
+const SUM_LANES = 16
+
+/** With one KV head, a product over a single request or block is taken as one matrix product over all G rows: other last bits. */
+const LEAST_BATCH_OF_ONE_HEAD = 2
+
+/** Cost of a block that is gathered, in blocks read in place (measured at 1 and 8 new tokens per request: 1.2 to 1.6). */
+const GATHER_COST_RATIO = 1.5
 
 interface Extra {
   readonly slot: number
@@ -35,77 +55,95 @@ interface Extra {
   readonly index: number
 }
 
-type Feeds = Record<string, Tensor>
-
-/** Sizes that decide every input's shape. */
-interface RunShape {
-  readonly numRequests: number
-  readonly width: number
-  readonly numTokens: number
-  readonly numWanted: number
-  readonly maxBlocks: number
-  readonly numDense: number
-  readonly numExtra: number
-}
-
-const MAX_CACHED_SHAPES = 64
-
 export class RunInputs {
-  readonly #config: ModelConfig
   readonly #arena: Arena
-  readonly #feeds = new Map<string, Feeds>()
-  readonly #dense = new Map<number, Feeds>()
-  readonly #arenaTensor: Tensor
-  /** Request that owns a slot in the run being built, valid where #stamps says so. */
+  readonly #maxModelLen: number
+  readonly #tensors: RunTensors
+  /** Past lengths are padded to a multiple of this many blocks. */
+  readonly #blockMultiple: number
+  readonly #leastBatch: number
+  /** Slots already owned by a request of the run being built: those stamped with the current #stamp. */
   readonly #stamps: Int32Array
   #stamp = 0
 
-  constructor(config: ModelConfig, arena: Arena) {
-    this.#config = config
+  constructor(config: ModelConfig, arena: Arena, maxModelLen: number) {
     this.#arena = arena
-    const { numKvHeads, blockSize, headDim } = arena.shape
-    this.#arenaTensor = new Tensor('float32', arena.data, [arena.numPlanes * arena.numSlots, numKvHeads, 1, blockSize, headDim])
+    this.#maxModelLen = maxModelLen
+    this.#tensors = new RunTensors(config, arena)
+    this.#blockMultiple = arena.shape.blockSize % SUM_LANES === 0 ? 1 : 2
+    this.#leastBatch = config.numKvHeads === 1 ? LEAST_BATCH_OF_ONE_HEAD : 1
     this.#stamps = new Int32Array(arena.numSlots)
   }
 
-  /** Feeds for a run; valid until the next call with the same shape. */
-  build(run: Run): Feeds {
+  /** Feeds for a run; valid until the next call. */
+  build(run: Run): BuiltRun {
     const { blockSize } = this.#arena.shape
+    const { requests } = run
     let width = 1
     let numTokens = 0
     let maxBlocks = 1
-    for (const request of run.requests) {
+    for (const request of requests) {
       width = Math.max(width, request.tokenIds.length)
       numTokens += request.tokenIds.length
       maxBlocks = Math.max(maxBlocks, Math.ceil(request.contextTokens / blockSize))
     }
-    const extras = this.#findExtras(run)
+    const numDense = run.kind === 'decodes' ? this.#chooseDense(requests) : 1
+    const extras = this.#findExtras(requests, numDense)
     const shape: RunShape = {
-      numRequests: Math.max(run.requests.length, MIN_REQUESTS),
+      // A cell is alone by definition: its shape depends on nothing but its own tokens.
+      numRequests: run.kind === 'decodes' ? Math.max(requests.length, this.#leastBatch) : 1,
       width,
       numTokens,
-      numWanted: run.wanted === 'all' ? numTokens : run.requests.length,
-      maxBlocks,
-      numDense: run.numDenseSlots,
-      numExtra: extras.length,
+      numWanted: run.kind === 'decodes' ? numTokens : run.kind === 'cell' ? 0 : 1,
+      maxBlocks: Math.ceil(maxBlocks / this.#blockMultiple) * this.#blockMultiple,
+      numDense,
+      numExtra: extras.length === 0 ? 0 : Math.max(extras.length, this.#leastBatch),
     }
-    const feeds = this.#feedsFor(shape)
+    const feeds = this.#tensors.feeds(shape)
     this.#fillTokens(feeds, run, width)
-    this.#fillBlocks(feeds, run, shape, extras)
+    this.#fillDense(feeds, run, shape)
+    this.#fillExtras(feeds, shape, extras)
     this.#fillMask(feeds, run, shape)
-    return feeds
+    return { feeds, numRequests: shape.numRequests, width }
+  }
+
+  /**
+   * How many of the lowest slots to read in place, the dummy's included: every one of them is computed with, whoever its
+   * block belongs to, and what lies above is gathered.
+   */
+  #chooseDense(requests: readonly RunRequest[]): number {
+    const { blockSize } = this.#arena.shape
+    const stamp = ++this.#stamp
+    let gathered = 0
+    for (const { blocks, contextTokens } of requests) {
+      for (let index = 0; index * blockSize < contextTokens; index++) {
+        const slot = this.#arena.slotOf(blocks[index]!)
+        if (this.#stamps[slot] === stamp) continue
+        this.#stamps[slot] = stamp
+        gathered++
+      }
+    }
+    let numDense = 1
+    let least = gathered * GATHER_COST_RATIO
+    for (let slot = 1; slot < this.#arena.numSlots && slot < least; slot++) {
+      if (this.#stamps[slot] !== stamp) continue
+      const cost = slot + --gathered * GATHER_COST_RATIO
+      if (cost > least) continue
+      least = cost
+      numDense = slot + 1
+    }
+    return numDense
   }
 
   /** Blocks that this run cannot read in place: outside the dense slots, or owned there by an earlier request. */
-  #findExtras(run: Run): Extra[] {
+  #findExtras(requests: readonly RunRequest[], numDense: number): Extra[] {
     const { blockSize } = this.#arena.shape
     const extras: Extra[] = []
     const stamp = ++this.#stamp
-    for (const [request, { blocks, contextTokens }] of run.requests.entries()) {
-      const used = Math.ceil(contextTokens / blockSize)
-      for (let index = 0; index < used; index++) {
+    for (const [request, { blocks, contextTokens }] of requests.entries()) {
+      for (let index = 0; index * blockSize < contextTokens; index++) {
         const slot = this.#arena.slotOf(blocks[index]!)
-        if (slot < run.numDenseSlots && this.#stamps[slot] !== stamp) this.#stamps[slot] = stamp
+        if (slot < numDense && this.#stamps[slot] !== stamp) this.#stamps[slot] = stamp
         else extras.push({ slot, request, index })
       }
     }
@@ -119,6 +157,8 @@ export class RunInputs {
     const unpad = feeds['unpad']!.data as Int32Array
     const logitRows = feeds['logit_rows']!.data as Int32Array
     const logitUnpad = feeds['logit_unpad']!.data as Int32Array
+    // A draft may reach past the longest sequence; such a node is never accepted, and its position is any valid one.
+    const lastPosition = this.#maxModelLen - 1
     pad.fill(0)
     positions.fill(0n)
     let token = 0
@@ -127,10 +167,10 @@ export class RunInputs {
       const depths = parents === null ? null : treeDepths(parents)
       for (let j = 0; j < tokenIds.length; j++) {
         ids[token] = tokenIds[j]!
-        positions[r * width + j] = BigInt(contextTokens + (depths === null ? j : depths[j]!))
+        positions[r * width + j] = BigInt(Math.min(contextTokens + (depths === null ? j : depths[j]!), lastPosition))
         pad[r * width + j] = token
         unpad[token] = r * width + j
-        if (run.wanted === 'all' || j === tokenIds.length - 1) {
+        if (run.kind === 'decodes' || (run.kind === 'last-cell' && j === tokenIds.length - 1)) {
           logitRows[wanted] = token
           logitUnpad[wanted++] = r * width + j
         }
@@ -139,7 +179,8 @@ export class RunInputs {
     }
   }
 
-  #fillBlocks(feeds: Feeds, run: Run, shape: RunShape, extras: readonly Extra[]): void {
+  /** Owners of the dense blocks; leaves every other entry on the dummy block. */
+  #fillDense(feeds: Feeds, run: Run, shape: RunShape): void {
     const { blockSize } = this.#arena.shape
     const owner = feeds['owner']!.data as Int32Array
     const denseInverse = feeds['dense_inverse']!.data as Int32Array
@@ -156,22 +197,23 @@ export class RunInputs {
         this.#stamps[slot] = stamp
         owner[slot] = r
         denseInverse[slot] = r * shape.maxBlocks + b
-        blockIndex[r * shape.maxBlocks + b] = slot
+        blockIndex[b * shape.numRequests + r] = slot
       }
     }
-    this.#fillExtras(feeds, shape, extras)
   }
 
+  /** Entries past the last extra block, if any, are products with the dummy that nobody reads. */
   #fillExtras(feeds: Feeds, shape: RunShape, extras: readonly Extra[]): void {
     const blockIndex = feeds['block_index']!.data as Int32Array
     const extraOwner = feeds['extra_owner']!.data as Int32Array
     const extraInverse = feeds['extra_inverse']!.data as Int32Array
     const extraSlots = feeds['extra_slots']!.data as Int32Array
-    for (const [e, { slot, request, index }] of extras.entries()) {
+    for (let e = 0; e < shape.numExtra; e++) {
+      const { slot, request, index } = extras[e] ?? { slot: 0, request: 0, index: 0 }
       extraOwner[e] = request
       extraInverse[e] = request * shape.maxBlocks + index
-      blockIndex[request * shape.maxBlocks + index] = shape.numDense + e
       extraSlots[e] = slot
+      if (e < extras.length) blockIndex[index * shape.numRequests + request] = shape.numDense + e
     }
   }
 
@@ -190,87 +232,4 @@ export class RunInputs {
       }
     }
   }
-
-  #feedsFor(shape: RunShape): Feeds {
-    const key = `${shape.numRequests},${shape.width},${shape.numTokens},${shape.numWanted},${shape.maxBlocks},${shape.numDense},${shape.numExtra}`
-    let feeds = this.#feeds.get(key)
-    if (feeds === undefined) {
-      if (this.#feeds.size >= MAX_CACHED_SHAPES) this.#feeds.delete(this.#feeds.keys().next().value!)
-      feeds = this.#allocate(shape)
-    } else this.#feeds.delete(key)
-    this.#feeds.set(key, feeds)
-    return feeds
-  }
-
-  #allocate(shape: RunShape): Feeds {
-    const { numRequests: r, width: q, numTokens, numWanted, maxBlocks, numDense, numExtra } = shape
-    const past = maxBlocks * this.#arena.shape.blockSize
-    const int32 = (dims: readonly number[]): Tensor => new Tensor('int32', new Int32Array(dims.reduce((a, b) => a * b, 1)), dims)
-    return {
-      ids: int32([numTokens]),
-      positions: new Tensor('int64', new BigInt64Array(r * q), [r, q]),
-      pad: int32([r, q]),
-      unpad: int32([numTokens]),
-      logit_rows: int32([numWanted]),
-      logit_unpad: int32([numWanted]),
-      owner: int32([numDense]),
-      extra_owner: int32([numExtra]),
-      block_index: int32([r, maxBlocks]),
-      dense_inverse: int32([numDense]),
-      extra_inverse: int32([numExtra]),
-      extra_slots: int32([numExtra]),
-      mask: new Tensor('float32', new Float32Array(r * q * (past + q)), [r, 1, 1, q, past + q]),
-      arena: this.#arenaTensor,
-      ...this.#shapeVectors(shape),
-      ...this.#denseFeeds(numDense),
-    }
-  }
-
-  #shapeVectors({ numRequests: r, width: q, maxBlocks }: RunShape): Feeds {
-    const { numHeads, numKvHeads, headDim } = this.#config
-    const { blockSize } = this.#arena.shape
-    const group = numHeads / numKvHeads
-    const past = maxBlocks * blockSize
-    const vector = (values: readonly number[]): Tensor => new Tensor('int64', BigInt64Array.from(values, BigInt), [values.length])
-    return {
-      shape_queries: vector([r, q, numKvHeads, group, headDim]),
-      shape_keys: vector([r, q, numKvHeads, 1, headDim]),
-      shape_past_scores: vector([r, numKvHeads, group, q, past]),
-      shape_past_blocks: vector([r, numKvHeads, group, q, maxBlocks, blockSize]),
-      shape_block_rows: vector([r * maxBlocks, numKvHeads, group, q, blockSize]),
-      split_past_new: vector([past, q]),
-      shape_rows: vector([r * q, numHeads * headDim]),
-    }
-  }
-
-  /** The arena's first slots as tensors, per layer: views, not copies. */
-  #denseFeeds(numDense: number): Feeds {
-    let feeds = this.#dense.get(numDense)
-    if (feeds !== undefined) return feeds
-    const { numKvHeads, blockSize, headDim } = this.#arena.shape
-    const plane = (index: number): Tensor => {
-      const at = index * this.#arena.planeStride
-      return new Tensor('float32', this.#arena.data.subarray(at, at + numDense * this.#arena.planeBlock), [numDense, numKvHeads, 1, blockSize, headDim])
-    }
-    feeds = {}
-    for (let layer = 0; layer < this.#config.numLayers; layer++) {
-      feeds[`keys_${layer}`] = plane(2 * layer)
-      feeds[`values_${layer}`] = plane(2 * layer + 1)
-    }
-    this.#dense.set(numDense, feeds)
-    return feeds
-  }
-}
-
-/** Lets token `from` see itself and what lies between it and the first token. */
-function unmaskAncestors(mask: Float32Array, at: number, parents: readonly number[], from: number): void {
-  for (let node = from; node > 0; node = parents[node - 1]! + 1) mask[at + node] = 0
-  mask[at] = 0
-}
-
-/** Depth of each token of a tree: 0 for the first token, then one more than its parent. */
-function treeDepths(parents: readonly number[]): Int32Array {
-  const depths = new Int32Array(parents.length + 1)
-  for (let node = 0; node < parents.length; node++) depths[node + 1] = depths[parents[node]! + 1]! + 1
-  return depths
 }

@@ -1,17 +1,9 @@
-// One ONNX Runtime session over the decoder graph, and the proof that it reads its inputs in place.
-import { createRequire } from 'node:module'
+// One ONNX Runtime session over the decoder graph.
 import { RubatoError } from '@rubato/config'
-import type * as Ort from 'onnxruntime-node'
+import { InferenceSession } from 'onnxruntime-node'
+import type { Tensor } from 'onnxruntime-node'
 
-// ONNX Runtime turns float16 tensors into the native Float16Array, which its binding then refuses (Node 24). Nothing here
-// feeds float16, but weights of that type must load, so the constructor is hidden while the library initialises.
-const scope = globalThis as { Float16Array?: unknown }
-const nativeFloat16 = scope.Float16Array
-delete scope.Float16Array
-export const ort = createRequire(import.meta.url)('onnxruntime-node') as typeof Ort
-scope.Float16Array = nativeFloat16
-
-export type Feeds = Record<string, Ort.Tensor>
+export type Feeds = Record<string, Tensor>
 
 export interface RunOutputs {
   /** [wanted, vocab]. */
@@ -27,9 +19,9 @@ export interface SessionOptions {
 }
 
 export class DecoderSession {
-  readonly #session: Ort.InferenceSession
+  readonly #session: InferenceSession
 
-  private constructor(session: Ort.InferenceSession) {
+  private constructor(session: InferenceSession) {
     this.#session = session
   }
 
@@ -37,7 +29,7 @@ export class DecoderSession {
   static async open(model: Uint8Array, options: SessionOptions): Promise<DecoderSession> {
     const entries = { model_external_initializers_file_folder_path: options.weightsFolder, intra_op: { allow_spinning: '0' } }
     try {
-      const session = await ort.InferenceSession.create(model, {
+      const session = await InferenceSession.create(model, {
         executionProviders: ['cpu'],
         intraOpNumThreads: options.intraOpThreads,
         interOpNumThreads: 1,

@@ -94,6 +94,8 @@ export interface StepTokens {
   readonly finish: StepFinish | null
   /** Id that ended the sequence when finish is `stop`. */
   readonly stopTokenId: number | null
+  /** Only with returnLogits: parallel to tokenIds, gap of the best two perturbed logits. */
+  readonly margins?: readonly number[]
 }
 
 export interface StepResult {

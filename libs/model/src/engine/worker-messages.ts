@@ -2,7 +2,7 @@
 import type { EngineLoad } from './options.ts'
 import type { EngineCommand, EngineResult } from './step.ts'
 
-export type ToWorker = { readonly kind: 'execute'; readonly id: number; readonly command: EngineCommand } | { readonly kind: 'close' }
+export type ToWorker = { readonly kind: 'execute'; readonly id: number; readonly command: EngineCommand } | { readonly kind: 'close' } | { readonly kind: 'crash' }
 
 export interface WorkerError {
   readonly code: string

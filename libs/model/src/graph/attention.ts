@@ -54,7 +54,7 @@ export function attentionInputs(graph: GraphWriter): AttentionInputs {
     pad: graph.input('pad', 'int32', ['requests', 'q']),
     owner: graph.input('owner', 'int32', ['dense']),
     extraOwner: graph.input('extra_owner', 'int32', ['extra']),
-    blockIndex: graph.input('block_index', 'int32', ['requests', 'max_blocks']),
+    blockIndex: graph.input('block_index', 'int32', ['max_blocks', 'requests']),
     denseInverse: graph.input('dense_inverse', 'int32', ['dense']),
     extraInverse: graph.input('extra_inverse', 'int32', ['extra']),
     mask: graph.input('mask', 'float32', ['requests', 1, 1, 'q', 'past_and_new']),
@@ -105,7 +105,7 @@ export function attention(graph: GraphWriter, inputs: AttentionInputs, arena: La
 
   const keySides = [{ index: inputs.owner, blocks: arena.denseKeys }, { index: inputs.extraOwner, blocks: arena.extraKeys }]
   const blockScores = gather(graph, perBlock(graph, queries, keySides, 'FusedMatMul'), inputs.blockIndex)
-  const pastScores = graph.node('Reshape', [transpose(graph, blockScores, [0, 2, 3, 4, 1, 5]), shapes.pastScores])
+  const pastScores = graph.node('Reshape', [transpose(graph, blockScores, [1, 2, 3, 4, 0, 5]), shapes.pastScores])
   const newScores = graph.node('FusedMatMul', [queries, newKeys], TRANSPOSE_B)
   const scores = graph.node('Concat', [pastScores, newScores], { attributes: { axis: -1 } })
   const probabilities = graph.node('Softmax', [graph.node('Add', [scores, inputs.mask])], { attributes: { axis: -1 } })
@@ -116,7 +116,7 @@ export function attention(graph: GraphWriter, inputs: AttentionInputs, arena: La
   const blockRows = graph.node('Reshape', [byBlock, shapes.blockRows])
   const valueSides = [{ index: inputs.denseInverse, blocks: arena.denseValues }, { index: inputs.extraInverse, blocks: arena.extraValues }]
   const blockOut = gather(graph, perBlock(graph, blockRows, valueSides, 'MatMul'), inputs.blockIndex)
-  const pastOut = graph.node('ReduceSum', [blockOut, 'axis_1'], { attributes: { keepdims: 0 } })
+  const pastOut = graph.node('ReduceSum', [blockOut, 'axis_0'], { attributes: { keepdims: 0 } })
   const out = graph.node('Add', [pastOut, graph.node('MatMul', [fresh, newValues])])
   return { out: graph.node('Reshape', [transpose(graph, out, [0, 3, 1, 2, 4]), shapes.rows]), newKeys, newValues }
 }

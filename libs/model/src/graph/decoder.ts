@@ -136,7 +136,7 @@ function declareConstants(graph: GraphWriter, config: ModelConfig, numPositions:
   table('rope_sin', sin)
   table('rope_scaled_cos', cos.map((value) => value * scale))
   table('rope_scaled_sin', sin.map((value) => value * scale))
-  graph.int64s('axis_1', [1])
+  graph.int64s('axis_0', [0])
 }
 
 /** Serialised ONNX model of a checkpoint; the weights stay in their files. */

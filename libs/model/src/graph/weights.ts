@@ -1,8 +1,9 @@
 // Where the graph finds its weights: straight in the checkpoint's .safetensors files (float32 compute), or in the one
 // file that quantisation wrote (int8). Both hand the graph builder the same two operations.
+import { realpathSync } from 'node:fs'
+import path from 'node:path'
 import type { Checkpoint, TensorLocation } from '../checkpoint/checkpoint.ts'
 import type { GraphWriter, Value } from './graph-writer.ts'
-import path from 'node:path'
 
 export interface WeightSource {
   /** Folder that external file names are resolved in; every file of the source lies in it. */
@@ -23,11 +24,15 @@ export class CheckpointWeights implements WeightSource {
   readonly fused = false
   readonly folder: string
   readonly #tensors: ReadonlyMap<string, TensorLocation>
+  /** Where each weight file really lies: ONNX Runtime follows no link out of its folder, and a Hugging Face cache is all links. */
+  readonly #realFiles: ReadonlyMap<string, string>
   readonly #declared = new Map<string, Value>()
 
   constructor(checkpoint: Checkpoint) {
-    this.folder = checkpoint.dir
     this.#tensors = checkpoint.tensors
+    const files = new Set([...checkpoint.tensors.values()].map(({ file }) => file))
+    this.#realFiles = new Map([...files].map((file) => [file, realpathSync(file)]))
+    this.folder = commonFolder([...this.#realFiles.values()])
   }
 
   tensor(graph: GraphWriter, name: string): Value {
@@ -35,7 +40,7 @@ export class CheckpointWeights implements WeightSource {
     if (declared !== undefined) return declared
     const at = this.#tensors.get(name)
     if (at === undefined) throw new Error(`weight ${name} was not loaded with the checkpoint`)
-    const data = { fileName: path.relative(this.folder, at.file), offsetBytes: at.offsetBytes, sizeBytes: at.sizeBytes }
+    const data = { fileName: path.relative(this.folder, this.#realFiles.get(at.file)!), offsetBytes: at.offsetBytes, sizeBytes: at.sizeBytes }
     const stored = graph.external(name, at.dtype, at.shape, data)
     const value = at.dtype === 'float32' ? stored : graph.node('Cast', [stored], { attributes: { to: 1 } })
     this.#declared.set(name, value)
@@ -49,4 +54,12 @@ export class CheckpointWeights implements WeightSource {
     if (this.#tensors.has(`${name}.bias`)) inputs.push(this.tensor(graph, `${name}.bias`))
     return graph.node('Gemm', inputs, { attributes: { transB: 1 } })
   }
+}
+
+/** The deepest folder that all of these absolute paths lie in. */
+function commonFolder(files: readonly string[]): string {
+  const [first = path.sep, ...others] = files.map((file) => path.dirname(file))
+  let folder = first
+  while (others.some((other) => other !== folder && !other.startsWith(path.join(folder, path.sep)))) folder = path.dirname(folder)
+  return folder
 }

@@ -1,6 +1,7 @@
 // int8 weights on disk: one file holds every quantised matrix and the tensors that stay as they were (embedding, norms,
 // biases); a manifest beside it says where. Written once per checkpoint content, then used like a checkpoint.
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { closeSync, mkdirSync, openSync, readFileSync, readSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import type { Checkpoint, TensorLocation, WeightDtype } from '../checkpoint/checkpoint.ts'
 import type { GraphWriter, Value } from '../graph/graph-writer.ts'
@@ -12,6 +13,8 @@ const FORMAT = 2
 const DATA_FILE = 'weights.bin'
 const MANIFEST_FILE = 'manifest.json'
 const ALIGNMENT = 64
+/** One system call moves at most this much. */
+const MAX_IO_BYTES = 2 ** 30
 
 interface StoredTensor {
   readonly dtype: WeightDtype | 'uint8'
@@ -53,7 +56,9 @@ class Writer {
 
   add(name: string, dtype: StoredTensor['dtype'], shape: readonly number[], data: ArrayBufferView): void {
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-    writeSync(this.#file, bytes, 0, bytes.length, this.#offsetBytes)
+    for (let written = 0; written < bytes.length; ) {
+      written += writeSync(this.#file, bytes, written, Math.min(bytes.length - written, MAX_IO_BYTES), this.#offsetBytes + written)
+    }
     this.tensors[name] = { dtype, shape, offsetBytes: this.#offsetBytes, sizeBytes: bytes.length }
     this.#offsetBytes = Math.ceil((this.#offsetBytes + bytes.length) / ALIGNMENT) * ALIGNMENT
   }
@@ -68,7 +73,7 @@ function readTensor(at: TensorLocation): Uint8Array {
   const file = openSync(at.file, 'r')
   try {
     for (let read = 0; read < bytes.length; ) {
-      const count = readSync(file, bytes, read, Math.min(bytes.length - read, 1 << 30), at.offsetBytes + read)
+      const count = readSync(file, bytes, read, Math.min(bytes.length - read, MAX_IO_BYTES), at.offsetBytes + read)
       if (count === 0) throw new Error(`${at.file} ended inside ${at.name}`)
       read += count
     }
@@ -120,24 +125,32 @@ export type QuantizationProgress = (doneRatio: number) => void
  * A cut-off attempt leaves nothing that a later one would take for whole.
  */
 export function openInt8Weights(checkpoint: Checkpoint, cacheDir: string, onProgress: QuantizationProgress): WeightSource {
-  const manifestFile = path.join(cacheDir, MANIFEST_FILE)
-  if (!existsSync(manifestFile) || readManifest(manifestFile) === null) quantizeInto(checkpoint, cacheDir, onProgress)
-  const manifest = readManifest(manifestFile)
-  if (manifest === null) throw new Error(`${manifestFile} is not readable; delete the folder and start again`)
-  return new QuantizedWeights(cacheDir, manifest)
+  let manifest = readWhole(checkpoint, cacheDir)
+  if (manifest === null) {
+    quantizeInto(checkpoint, cacheDir, onProgress)
+    manifest = readWhole(checkpoint, cacheDir)
+  }
+  if (manifest === null) throw new Error(`${cacheDir} was written but does not read back; delete the folder and start again`)
+  return new QuantizedWeights(checkpoint, cacheDir, manifest)
 }
 
-function readManifest(file: string): Manifest | null {
+/** The manifest, when it covers this checkpoint and the data file has every byte it speaks of; null otherwise. */
+function readWhole(checkpoint: Checkpoint, cacheDir: string): Manifest | null {
   try {
-    const manifest = JSON.parse(readFileSync(file, 'utf8')) as Manifest
-    return manifest.format === FORMAT ? manifest : null
+    const manifest = JSON.parse(readFileSync(path.join(cacheDir, MANIFEST_FILE), 'utf8')) as Manifest
+    if (manifest.format !== FORMAT) return null
+    const { size } = statSync(path.join(cacheDir, DATA_FILE))
+    const isCut = Object.values(manifest.tensors).some(({ offsetBytes, sizeBytes }) => offsetBytes + sizeBytes > size)
+    const needed = [...matrices(checkpoint).map((names) => `${matrixName(names)}.quants`), ...plainTensors(checkpoint).map(({ name }) => name)]
+    return isCut || needed.some((name) => manifest.tensors[name] === undefined) ? null : manifest
   } catch {
+    // Absent or damaged: quantising again is the answer to both.
     return null
   }
 }
 
 function quantizeInto(checkpoint: Checkpoint, cacheDir: string, onProgress: QuantizationProgress): void {
-  const partial = `${cacheDir}.partial-${process.pid}`
+  const partial = `${cacheDir}.partial-${randomUUID()}`
   mkdirSync(partial, { recursive: true })
   const writer = new Writer(path.join(partial, DATA_FILE))
   const groups = matrices(checkpoint)
@@ -149,18 +162,33 @@ function quantizeInto(checkpoint: Checkpoint, cacheDir: string, onProgress: Quan
   writer.close()
   const manifest: Manifest = { format: FORMAT, tensors: writer.tensors }
   writeFileSync(path.join(partial, MANIFEST_FILE), JSON.stringify(manifest))
-  rmSync(cacheDir, { recursive: true, force: true })
-  renameSync(partial, cacheDir)
+  publish(checkpoint, partial, cacheDir)
+}
+
+/** Moves a finished folder into place, unless another engine that started together with this one was faster. */
+function publish(checkpoint: Checkpoint, partial: string, cacheDir: string): void {
+  try {
+    if (readWhole(checkpoint, cacheDir) === null) {
+      rmSync(cacheDir, { recursive: true, force: true })
+      renameSync(partial, cacheDir)
+    }
+  } catch (cause) {
+    if (readWhole(checkpoint, cacheDir) === null) throw cause
+  } finally {
+    rmSync(partial, { recursive: true, force: true })
+  }
 }
 
 class QuantizedWeights implements WeightSource {
   readonly fused = true
   readonly folder: string
+  readonly #checkpoint: Checkpoint
   readonly #manifest: Manifest
   readonly #declared = new Map<string, Value>()
 
-  constructor(folder: string, manifest: Manifest) {
+  constructor(checkpoint: Checkpoint, folder: string, manifest: Manifest) {
     this.folder = folder
+    this.#checkpoint = checkpoint
     this.#manifest = manifest
   }
 
@@ -182,11 +210,12 @@ class QuantizedWeights implements WeightSource {
 
   linear(graph: GraphWriter, x: Value, names: readonly string[]): Value {
     const name = matrixName(names)
-    const [out, blocks] = this.#manifest.tensors[`${name}.quants`]!.shape as [number, number]
+    const out = this.#manifest.tensors[`${name}.quants`]!.shape[0]!
+    const inputs = located(this.#checkpoint, `${names[0]!}.weight`).shape[1]!
     const bias = this.#manifest.tensors[`${name}.bias`] === undefined ? [] : ['', '', this.#stored(graph, `${name}.bias`)]
     return graph.node('MatMulNBits', [x, this.#stored(graph, `${name}.quants`), this.#stored(graph, `${name}.scales`), ...bias], {
       domain: 'com.microsoft',
-      attributes: { K: blocks * INT8_BLOCK, N: out, bits: 8, block_size: INT8_BLOCK, accuracy_level: 4 },
+      attributes: { K: inputs, N: out, bits: 8, block_size: INT8_BLOCK, accuracy_level: 4 },
     })
   }
 }

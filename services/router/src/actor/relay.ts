@@ -5,7 +5,7 @@
 //    are taken one by one, and those after the match count for nothing.
 // 3. The id that ended a choice (end of sequence or stop_token_ids) is in token_ids and in completion_tokens, and not in the text: as vLLM.
 import type { Address } from '@rubato/actor'
-import type { FinishReason, TokenRun, TokensMessage } from '@rubato/instance'
+import type { FinishReason, SequenceTiming, TokenRun, TokensMessage } from '@rubato/instance'
 import type { TokenLogprobs } from '@rubato/model'
 import type { TextLogprobs } from '../client.ts'
 import { finish, tell } from './endings.ts'
@@ -17,6 +17,9 @@ import type { RouterState } from './state/router-state.ts'
 
 /** A gap is asked for again only after this long: until then the answer is on its way. */
 const RESEND_AGAIN_MS = 100
+
+/** Of a choice whose end its instance has not told. */
+const NO_TIMING: SequenceTiming = { queueMs: 0, prefillMs: 0, cachedTokens: 0, preemptions: 0, acceptedDraftTokens: 0, migrations: 0 }
 
 interface Taken {
   text: string
@@ -84,6 +87,7 @@ function trimmed(run: TokenRun, numKnown: number): TokenRun {
 
 function takeRun(state: RouterState, request: LiveRequest, choice: Choice, run: TokenRun, nowMs: number): number {
   progress(state, request, nowMs)
+  if (run.start !== undefined) choice.timing = { ...NO_TIMING, ...run.start }
   const taken = readText(choice, run, request.sampling!.minTokens)
   const { numTokens } = taken
   for (let index = 0; index < numTokens; index += 1) choice.tokenIds.push(run.tokenIds[index]!)
@@ -96,7 +100,7 @@ function takeRun(state: RouterState, request: LiveRequest, choice: Choice, run: 
   tell(state, request, { kind: 'delta', index: choice.index, text, tokenIds, logprobs, finish: end?.finish ?? null, stopReason: end?.stopReason ?? null })
   if (end === null) return numTokens
   choice.ended = true
-  choice.timing = run.finish?.timing ?? null
+  choice.timing = run.finish?.timing ?? choice.timing
   choice.cutByRouter = run.finish === null || numTokens < run.tokenIds.length
   endChoice(state, request, choice, end, nowMs)
   return numTokens

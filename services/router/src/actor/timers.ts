@@ -36,7 +36,8 @@ export function armTimers(state: RouterState, nowMs: number): void {
   state.wakeTimer = null
   if (next === undefined) return
   const delayMs = Math.max(1, Math.ceil(next.checkAtMs - nowMs))
-  state.wakeTimer = { id: state.outbox.timer(delayMs), atMs: nowMs + delayMs }
+  // Remembered as what it stands for, not as the rounded-up moment it fires: else the same deadline would arm it anew each time.
+  state.wakeTimer = { id: state.outbox.timer(delayMs), atMs: next.checkAtMs }
 }
 
 /** Acknowledges everything received since the last round, one message per instance. */

@@ -1,0 +1,19 @@
+// The process's logger: pino JSON lines on stderr, in readable form when stderr is a terminal. stdout stays free for results.
+import { createRequire } from 'node:module'
+import type { LogLevel } from '@rubato/config'
+import { pino } from 'pino'
+import type { DestinationStream, Logger } from 'pino'
+import type * as PinoPretty from 'pino-pretty'
+
+const STDERR = 2
+
+/** Loaded only for a terminal: it takes longer to load than pino itself. */
+function prettyStream(): DestinationStream {
+  const { build } = createRequire(import.meta.url)('pino-pretty') as typeof PinoPretty
+  return build({ destination: STDERR, sync: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' })
+}
+
+/** A logger for this process. Lines are written at once, so that none is lost when the process ends. */
+export function createLogger(level: LogLevel, pretty: boolean = process.stderr.isTTY): Logger {
+  return pino({ level }, pretty ? prettyStream() : pino.destination({ dest: STDERR, sync: true }))
+}

@@ -1,0 +1,6 @@
+// The product's version, from the root package.json.
+import { readFileSync } from 'node:fs'
+
+const manifest = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { readonly version: string }
+
+export const version: string = manifest.version

@@ -1,0 +1,1 @@
+"""What a pair of exported models is worth: exact forward passes, loss, acceptance under speculative decoding."""
