@@ -40,8 +40,8 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     stage("tokenizer", _tokenizer, "learn the byte-level BPE from the training part of the text (seconds)")
-    target = stage("target", _target, "train the target (one to two hours of one core)")
-    draft = stage("draft", _draft, "distil the draft from the target (about ten minutes of one core)")
+    target = stage("target", _target, "train the target (about two hours of one core)")
+    draft = stage("draft", _draft, "distil the draft from the target (about twenty minutes of one core)")
     for command in (target, draft):
         command.add_argument("--seed", type=int, default=1, help="of weights, batches and dropout (default: 1)")
         command.add_argument("--steps", type=int, help="steps per phase instead of the planned number, to try things out")

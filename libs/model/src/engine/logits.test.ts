@@ -190,3 +190,20 @@ test('a draft may reach past the longest sequence', async (t) => {
   assertRows(rows.subarray(0, 2 * engine.shape.vocabSize), treeRows(reference, tokenIds, tree).slice(0, 2), 'nodes inside')
   assert.deepEqual([emitted.length, result.tokens[0]?.finish], [1, 'length'])
 })
+
+for (const name of ['Llama, tied', 'Llama, biases', 'Llama, odd widths', 'Llama, smallest heads', 'Qwen2, float16', 'Qwen3, tied, biases, bfloat16']) {
+  test(`${name}, int8: prompt and decodes stay near the reference`, async (t) => {
+    const engine = await TinyEngine.open(t, CHECKPOINTS[name]!, { dtype: 'int8' })
+    const tokenIds = randomIds(seededRandom(12), 21)
+    const first = outcome(await engine.prefill(spec(1, tokenIds), 16), 1)
+    tokenIds.push(...first.tokenIds)
+    const last = outcome(await engine.decode(1), 1)
+    const expected = loadReference(engine.modelDir).forward({ tokenIds })
+    for (const [place, { rows }] of [first, last].entries()) {
+      const exact = expected[20 + place]!
+      const meanSquare = (value: (id: number) => number): number => exact.reduce((sum, _, id) => sum + value(id) ** 2, 0) / exact.length
+      const error = Math.sqrt(meanSquare((id) => exact[id]! - rows[id]!) / meanSquare((id) => exact[id]!))
+      assert.ok(error < 0.05, `row ${place}: relative error ${error}`)
+    }
+  })
+}

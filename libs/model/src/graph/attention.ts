@@ -5,13 +5,16 @@
 // M blocks of the longest request, T = M * B. P dense blocks are the arena's first P slots, read in place; E extra blocks
 // are gathered (blocks outside the dense prefix, and further owners of a shared one). A block index below P is dense, from P on extra.
 //
-//   scores of past   Q[owner] x keys^T        [P+E, K, G, q, B] -> gather by (request, block) -> [R, K, G, q, T]
+//   scores of past   Q[owner] x keys^T        [P+E, K, G, q, B] -> gather by (block, request) -> [R, K, G, q, T]
 //   scores of new    Q x new keys^T           [R, K, G, q, q]
 //   probabilities    softmax(concat + mask)   [R, K, G, q, T+q]
 //   values           past by block and back, summed over a request's blocks, plus new
 //
 // G and q stay apart in every product: at q = 1 each is one row, which streams a block from memory at full speed, where a
 // product of G rows first packs the block (measured 1.5 times slower on blocks that are not in cache).
+//
+// Block products are summed over a first axis: the one reduction that adds one after another, so that the zeros behind a
+// request's last block, whose number its neighbours decide, leave the sum's bits as they are.
 import type { GraphWriter, Value } from './graph-writer.ts'
 
 const MICROSOFT = { domain: 'com.microsoft' } as const

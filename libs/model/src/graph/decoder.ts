@@ -1,6 +1,6 @@
 // The whole decoder as one ONNX graph: one session serves prefill cells, decode batches and tree verification.
 //
-// Inputs:  ids [N], logit_rows [NL] (tokens whose logits are wanted), unpad [N] and logit_unpad [NL]
+// Inputs:  ids [N], logit_rows [NL] (tokens whose logits are wanted, maybe none), unpad [N] and logit_unpad [NL]
 //          (row of a token in the padded [R * q] layout), the attention inputs, per layer `keys_l` / `values_l`
 //          [P, K, 1, B, D] (the dense prefix of the arena, in place) and `arena` [2 * layers * slots, K, 1, B, D] with `extra_slots` [E].
 // Outputs: logits [NL, vocab] and new_kv [2 * layers * R, K, 1, q, D] (rotated keys of layer l from row 2l * R on, its values from
