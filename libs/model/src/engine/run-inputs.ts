@@ -38,10 +38,11 @@ export interface BuiltRun {
 const MASKED = -1e9
 
 /**
- * A row of scores is summed in vectors of up to this many floats: unless every past length is a multiple of it, a longer
- * neighbour moves the new token's score to another lane.
+ * Past lengths are padded to a multiple of this many blocks. A row of scores is summed in vectors of 16 floats, and blocks
+ * are summed in pairs: unless both come out whole, a longer neighbour moves a term to another lane or pair. Block sizes are
+ * multiples of 8.
  */
-const SUM_LANES = 16
+const BLOCK_MULTIPLE = 2
 
 /** With one KV head, a product over a single request or block is taken as one matrix product over all G rows: other last bits. */
 const LEAST_BATCH_OF_ONE_HEAD = 2
@@ -59,8 +60,6 @@ export class RunInputs {
   readonly #arena: Arena
   readonly #maxModelLen: number
   readonly #tensors: RunTensors
-  /** Past lengths are padded to a multiple of this many blocks. */
-  readonly #blockMultiple: number
   readonly #leastBatch: number
   /** Slots already owned by a request of the run being built: those stamped with the current #stamp. */
   readonly #stamps: Int32Array
@@ -70,7 +69,6 @@ export class RunInputs {
     this.#arena = arena
     this.#maxModelLen = maxModelLen
     this.#tensors = new RunTensors(config, arena)
-    this.#blockMultiple = arena.shape.blockSize % SUM_LANES === 0 ? 1 : 2
     this.#leastBatch = config.numKvHeads === 1 ? LEAST_BATCH_OF_ONE_HEAD : 1
     this.#stamps = new Int32Array(arena.numSlots)
   }
@@ -95,7 +93,7 @@ export class RunInputs {
       width,
       numTokens,
       numWanted: run.kind === 'decodes' ? numTokens : run.kind === 'cell' ? 0 : 1,
-      maxBlocks: Math.ceil(maxBlocks / this.#blockMultiple) * this.#blockMultiple,
+      maxBlocks: Math.ceil(maxBlocks / BLOCK_MULTIPLE) * BLOCK_MULTIPLE,
       numDense,
       numExtra: extras.length === 0 ? 0 : Math.max(extras.length, this.#leastBatch),
     }

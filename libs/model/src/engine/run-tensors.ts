@@ -77,6 +77,7 @@ export class RunTensors {
       extra_inverse: int32('extra_inverse', numExtra),
       extra_slots: int32('extra_slots', numExtra),
       mask: new Tensor('float32', this.#view('mask', [r, q, past + q], Float32Array), [r, 1, 1, q, past + q]),
+      block_ones: new Tensor('float32', new Float32Array(maxBlocks).fill(1), [1, maxBlocks]),
       arena: this.#arenaTensor,
       ...this.#shapeVectors(shape),
       ...this.#dense.get(numDense, () => this.#denseFeeds(numDense)),
@@ -99,16 +100,11 @@ export class RunTensors {
     const { numHeads, numKvHeads, headDim } = this.#config
     const { blockSize } = this.#arena.shape
     const group = numHeads / numKvHeads
-    const past = maxBlocks * blockSize
     const vector = (values: readonly number[]): Tensor => new Tensor('int64', BigInt64Array.from(values, BigInt), [values.length])
     return {
-      shape_queries: vector([r, q, numKvHeads, group, headDim]),
-      shape_keys: vector([r, q, numKvHeads, 1, headDim]),
-      shape_past_scores: vector([r, numKvHeads, group, q, past]),
-      shape_past_blocks: vector([r, numKvHeads, group, q, maxBlocks, blockSize]),
       shape_block_rows: vector([r * maxBlocks, numKvHeads, group, q, blockSize]),
-      split_past_new: vector([past, q]),
-      shape_rows: vector([r * q, numHeads * headDim]),
+      shape_heads: vector([r, numKvHeads, group, q, headDim]),
+      split_past_new: vector([maxBlocks * blockSize, q]),
     }
   }
 

@@ -15,6 +15,7 @@
 //
 // Block products are summed over a first axis: the one reduction that adds one after another, so that the zeros behind a
 // request's last block, whose number its neighbours decide, leave the sum's bits as they are.
+import type { ModelConfig } from '../checkpoint/checkpoint.ts'
 import type { GraphWriter, Value } from './graph-writer.ts'
 
 const MICROSOFT = { domain: 'com.microsoft' } as const
@@ -31,14 +32,12 @@ export interface AttentionInputs {
   readonly denseInverse: Value
   readonly extraInverse: Value
   readonly mask: Value
+  /** [1, M] of ones: sums over blocks. */
+  readonly blockOnes: Value
   readonly shapes: {
-    readonly queries: Value
-    readonly keys: Value
-    readonly pastScores: Value
-    readonly pastBlocks: Value
     readonly blockRows: Value
+    readonly heads: Value
     readonly splitPastNew: Value
-    readonly rows: Value
   }
 }
 
@@ -61,14 +60,11 @@ export function attentionInputs(graph: GraphWriter): AttentionInputs {
     denseInverse: graph.input('dense_inverse', 'int32', ['dense']),
     extraInverse: graph.input('extra_inverse', 'int32', ['extra']),
     mask: graph.input('mask', 'float32', ['requests', 1, 1, 'q', 'past_and_new']),
+    blockOnes: graph.input('block_ones', 'float32', [1, 'max_blocks']),
     shapes: {
-      queries: shape('shape_queries', 5),
-      keys: shape('shape_keys', 5),
-      pastScores: shape('shape_past_scores', 5),
-      pastBlocks: shape('shape_past_blocks', 6),
       blockRows: shape('shape_block_rows', 5),
+      heads: shape('shape_heads', 5),
       splitPastNew: shape('split_past_new', 2),
-      rows: shape('shape_rows', 2),
     },
   }
 }
@@ -88,6 +84,16 @@ function perBlock(graph: GraphWriter, rows: Value, sides: readonly { index: Valu
   return graph.node('Concat', products, { attributes: { axis: 0 } })
 }
 
+/** Target shapes that the model alone decides; 0 keeps the input's size, -1 takes what is left. */
+export function declareShapes(graph: GraphWriter, config: ModelConfig, blockSize: number): void {
+  const { numHeads, numKvHeads, headDim } = config
+  graph.int64s('to_queries', [0, 0, numKvHeads, numHeads / numKvHeads, headDim])
+  graph.int64s('to_keys', [0, 0, numKvHeads, 1, headDim])
+  graph.int64s('to_past_scores', [0, 0, 0, 0, -1])
+  graph.int64s('to_past_blocks', [0, 0, 0, 0, -1, blockSize])
+  graph.int64s('to_rows', [-1, numHeads * headDim])
+}
+
 export interface AttentionOutputs {
   /** [R * q, H * D], padded rows included. */
   readonly out: Value
@@ -102,24 +108,25 @@ export function attention(graph: GraphWriter, inputs: AttentionInputs, arena: La
   const rotate = (x: Value, table: string): Value =>
     graph.node('RotaryEmbedding', [gather(graph, x, inputs.pad), inputs.positions, `${table}_cos`, `${table}_sin`], MICROSOFT)
   const split = (x: Value, shape: Value): Value => transpose(graph, graph.node('Reshape', [x, shape]), [0, 2, 3, 1, 4])
-  const queries = split(rotate(qkv.q, 'rope_scaled'), shapes.queries)
-  const newKeys = split(rotate(qkv.k, 'rope'), shapes.keys)
-  const newValues = split(gather(graph, qkv.v, inputs.pad), shapes.keys)
+  const queries = split(rotate(qkv.q, 'rope_scaled'), 'to_queries')
+  const newKeys = split(rotate(qkv.k, 'rope'), 'to_keys')
+  const newValues = split(gather(graph, qkv.v, inputs.pad), 'to_keys')
 
   const keySides = [{ index: inputs.owner, blocks: arena.denseKeys }, { index: inputs.extraOwner, blocks: arena.extraKeys }]
   const blockScores = gather(graph, perBlock(graph, queries, keySides, 'FusedMatMul'), inputs.blockIndex)
-  const pastScores = graph.node('Reshape', [transpose(graph, blockScores, [1, 2, 3, 4, 0, 5]), shapes.pastScores])
+  const pastScores = graph.node('Reshape', [transpose(graph, blockScores, [1, 2, 3, 4, 0, 5]), 'to_past_scores'])
   const newScores = graph.node('FusedMatMul', [queries, newKeys], TRANSPOSE_B)
   const scores = graph.node('Concat', [pastScores, newScores], { attributes: { axis: -1 } })
   const probabilities = graph.node('Softmax', [graph.node('Add', [scores, inputs.mask])], { attributes: { axis: -1 } })
   const [past, fresh] = [`${probabilities}_past`, `${probabilities}_new`]
   graph.nodes('Split', [probabilities, shapes.splitPastNew], [past, fresh], { attributes: { axis: -1 } })
 
-  const byBlock = transpose(graph, graph.node('Reshape', [past, shapes.pastBlocks]), [0, 4, 1, 2, 3, 5])
+  const byBlock = transpose(graph, graph.node('Reshape', [past, 'to_past_blocks']), [0, 4, 1, 2, 3, 5])
   const blockRows = graph.node('Reshape', [byBlock, shapes.blockRows])
   const valueSides = [{ index: inputs.denseInverse, blocks: arena.denseValues }, { index: inputs.extraInverse, blocks: arena.extraValues }]
   const blockOut = gather(graph, perBlock(graph, blockRows, valueSides, 'MatMul'), inputs.blockIndex)
-  const pastOut = graph.node('ReduceSum', [blockOut, 'axis_0'], { attributes: { keepdims: 0 } })
+  const summed = graph.node('MatMul', [inputs.blockOnes, graph.node('Flatten', [blockOut], { attributes: { axis: 1 } })])
+  const pastOut = graph.node('Reshape', [summed, shapes.heads])
   const out = graph.node('Add', [pastOut, graph.node('MatMul', [fresh, newValues])])
-  return { out: graph.node('Reshape', [transpose(graph, out, [0, 3, 1, 2, 4]), shapes.rows]), newKeys, newValues }
+  return { out: graph.node('Reshape', [transpose(graph, out, [0, 3, 1, 2, 4]), 'to_rows']), newKeys, newValues }
 }

@@ -6,7 +6,7 @@
 // Outputs: logits [NL, vocab] and new_kv [2 * layers * R, K, 1, q, D] (rotated keys of layer l from row 2l * R on, its values from
 //          (2l + 1) * R on; padded rows included).
 import type { ModelConfig } from '../checkpoint/checkpoint.ts'
-import { attention, attentionInputs } from './attention.ts'
+import { attention, attentionInputs, declareShapes } from './attention.ts'
 import type { AttentionInputs, LayerArena } from './attention.ts'
 import { GraphWriter } from './graph-writer.ts'
 import type { Value } from './graph-writer.ts'
@@ -54,16 +54,6 @@ function addAndNorm(context: Context, residual: Value, x: Value, weightName: str
   return { sum, normed }
 }
 
-/** Several projections of one input: one matrix product each, or one for all where the weights are stored fused. */
-function projections(context: Context, x: Value, names: readonly string[], widths: readonly number[]): Value[] {
-  const { graph, weights } = context
-  if (!weights.fused) return names.map((name) => weights.linear(graph, x, [name]))
-  const all = weights.linear(graph, x, names)
-  const parts = names.map((_, index) => `${all}_${index}`)
-  graph.nodes('Split', [all, graph.int64s(`${all}_widths`, widths)], parts, { attributes: { axis: -1 } })
-  return parts
-}
-
 /** RMS norm over each head of [N, heads * D] (Qwen3). */
 function headNorm(context: Context, x: Value, numHeads: number, weightName: string): Value {
   const { graph, config } = context
@@ -77,10 +67,8 @@ interface LayerState {
 }
 
 function attentionBlock(context: Context, prefix: string, normed: Value, arena: LayerArena): { out: Value; k: Value; v: Value } {
-  const { graph, config } = context
-  const names = ['q_proj', 'k_proj', 'v_proj'].map((name) => `${prefix}.self_attn.${name}`)
-  const widths = [config.numHeads, config.numKvHeads, config.numKvHeads].map((heads) => heads * config.headDim)
-  const [q, k, v] = projections(context, normed, names, widths) as [Value, Value, Value]
+  const { graph, config, weights } = context
+  const [q, k, v] = ['q_proj', 'k_proj', 'v_proj'].map((name) => weights.linear(graph, normed, `${prefix}.self_attn.${name}`)) as [Value, Value, Value]
   const qNormed = config.qkNorm ? headNorm(context, q, config.numHeads, `${prefix}.self_attn.q_norm.weight`) : q
   const kNormed = config.qkNorm ? headNorm(context, k, config.numKvHeads, `${prefix}.self_attn.k_norm.weight`) : k
   const { out, newKeys, newValues } = attention(graph, context.inputs, arena, { q: qNormed, k: kNormed, v })
@@ -88,11 +76,11 @@ function attentionBlock(context: Context, prefix: string, normed: Value, arena: 
 }
 
 function mlp(context: Context, prefix: string, x: Value): Value {
-  const { graph, config, weights } = context
-  const names = [`${prefix}.mlp.gate_proj`, `${prefix}.mlp.up_proj`]
-  const [gate, up] = projections(context, x, names, [config.intermediateSize, config.intermediateSize]) as [Value, Value]
+  const { graph, weights } = context
+  const gate = weights.linear(graph, x, `${prefix}.mlp.gate_proj`)
+  const up = weights.linear(graph, x, `${prefix}.mlp.up_proj`)
   const silu = graph.node('QuickGelu', [gate], { ...MICROSOFT, attributes: { alpha: { float: 1 } } })
-  return weights.linear(graph, graph.node('Mul', [silu, up]), [`${prefix}.mlp.down_proj`])
+  return weights.linear(graph, graph.node('Mul', [silu, up]), `${prefix}.mlp.down_proj`)
 }
 
 /** One layer; the last one goes on after attention with only the rows whose logits are wanted. */
@@ -103,7 +91,7 @@ function layer(context: Context, index: number, state: LayerState, arena: LayerA
   const { out, k, v } = attentionBlock(context, prefix, state.normed, arena)
   const rows = graph.node('Gather', [out, last ? context.logitUnpad : context.unpad], { attributes: { axis: 0 } })
   const residual = last ? graph.node('Gather', [state.residual, context.logitRows], { attributes: { axis: 0 } }) : state.residual
-  const projected = weights.linear(graph, rows, [`${prefix}.self_attn.o_proj`])
+  const projected = weights.linear(graph, rows, `${prefix}.self_attn.o_proj`)
   const mid = addAndNorm(context, residual, projected, `${prefix}.post_attention_layernorm.weight`)
   const down = mlp(context, prefix, mid.normed)
   const end = addAndNorm(context, mid.sum, down, last ? 'model.norm.weight' : `model.layers.${index + 1}.input_layernorm.weight`)
@@ -126,8 +114,8 @@ function layerArenas(graph: GraphWriter, config: ModelConfig, options: DecoderOp
   }))
 }
 
-/** Rotary tables, and for queries the same times 1 / sqrt(D): that saves a product per layer. */
-function declareConstants(graph: GraphWriter, config: ModelConfig, numPositions: number): void {
+/** Shapes, and rotary tables: for queries the same times 1 / sqrt(D), which saves a product per layer. */
+function declareConstants(graph: GraphWriter, config: ModelConfig, { maxModelLen: numPositions, blockSize }: DecoderOptions): void {
   const half = config.headDim / 2
   const { cos, sin } = ropeTables(config, numPositions)
   const scale = 1 / Math.sqrt(config.headDim)
@@ -136,13 +124,13 @@ function declareConstants(graph: GraphWriter, config: ModelConfig, numPositions:
   table('rope_sin', sin)
   table('rope_scaled_cos', cos.map((value) => value * scale))
   table('rope_scaled_sin', sin.map((value) => value * scale))
-  graph.int64s('axis_0', [0])
+  declareShapes(graph, config, blockSize)
 }
 
 /** Serialised ONNX model of a checkpoint; the weights stay in their files. */
 export function buildDecoder(config: ModelConfig, weights: WeightSource, options: DecoderOptions): Uint8Array {
   const graph = new GraphWriter()
-  declareConstants(graph, config, options.maxModelLen)
+  declareConstants(graph, config, options)
   const ids = graph.input('ids', 'int32', ['tokens'])
   const context: Context = {
     graph,
@@ -165,7 +153,7 @@ export function buildDecoder(config: ModelConfig, weights: WeightSource, options
   }
   graph.nodes('Concat', newKv, ['new_kv'], { attributes: { axis: 0 } })
   graph.output('new_kv', 'float32', ['new_rows', config.numKvHeads, 1, 'q', config.headDim])
-  const logits = weights.linear(graph, state.normed, [config.tiedEmbeddings ? 'model.embed_tokens' : 'lm_head'])
+  const logits = weights.linear(graph, state.normed, config.tiedEmbeddings ? 'model.embed_tokens' : 'lm_head')
   graph.node('Identity', [logits], {}, 'logits')
   graph.output('logits', 'float32', ['wanted', config.vocabSize])
   return graph.serialise('rubato-decoder')

@@ -10,18 +10,12 @@ export interface WeightSource {
   readonly folder: string
   /** A weight as a float32 value of its stored shape. */
   tensor(graph: GraphWriter, name: string): Value
-  /**
-   * y = x W^T (+ b) for the row-concatenation of the named projections, without `.weight` / `.bias`.
-   * x is [rows, in]; the result [rows, sum of outs].
-   */
-  linear(graph: GraphWriter, x: Value, names: readonly string[]): Value
-  /** True when projections that read the same input are stored as one matrix. */
-  readonly fused: boolean
+  /** y = x W^T (+ b) of the named projection, without `.weight` / `.bias`: [rows, in] to [rows, out]. */
+  linear(graph: GraphWriter, x: Value, name: string): Value
 }
 
 /** Float32 compute on the checkpoint's own files; float16 and bfloat16 weights are cast once, when the session is made. */
 export class CheckpointWeights implements WeightSource {
-  readonly fused = false
   readonly folder: string
   readonly #tensors: ReadonlyMap<string, TensorLocation>
   /** Where each weight file really lies: ONNX Runtime follows no link out of its folder, and a Hugging Face cache is all links. */
@@ -47,9 +41,7 @@ export class CheckpointWeights implements WeightSource {
     return value
   }
 
-  linear(graph: GraphWriter, x: Value, names: readonly string[]): Value {
-    const [name, ...others] = names
-    if (name === undefined || others.length > 0) throw new Error('checkpoint weights are stored one projection each')
+  linear(graph: GraphWriter, x: Value, name: string): Value {
     const inputs = [x, this.tensor(graph, `${name}.weight`)]
     if (this.#tensors.has(`${name}.bias`)) inputs.push(this.tensor(graph, `${name}.bias`))
     return graph.node('Gemm', inputs, { attributes: { transB: 1 } })

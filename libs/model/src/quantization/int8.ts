@@ -1,5 +1,5 @@
 // Symmetric 8-bit weights for MatMulNBits: per row of W [out, in], blocks of 32 inputs share one scale; a weight is
-// (q - 128) * scale. Rows are independent, so projections of one input are quantised as one row-concatenated matrix.
+// (q - 128) * scale. Rows are independent.
 
 export const INT8_BLOCK = 32
 const ZERO_POINT = 128

@@ -9,7 +9,7 @@ import type { WeightSource } from '../graph/weights.ts'
 import { toFloat32 } from './half.ts'
 import { INT8_BLOCK, quantizeInt8 } from './int8.ts'
 
-const FORMAT = 2
+const FORMAT = 3
 const DATA_FILE = 'weights.bin'
 const MANIFEST_FILE = 'manifest.json'
 const ALIGNMENT = 64
@@ -28,22 +28,13 @@ interface Manifest {
   readonly tensors: Readonly<Record<string, StoredTensor>>
 }
 
-/** Projections that read the same input and are stored as one matrix. */
-function matrices(checkpoint: Checkpoint): string[][] {
-  const { config } = checkpoint
-  const groups: string[][] = []
-  for (let layer = 0; layer < config.numLayers; layer++) {
-    const prefix = `model.layers.${layer}`
-    groups.push(['q_proj', 'k_proj', 'v_proj'].map((name) => `${prefix}.self_attn.${name}`))
-    groups.push([`${prefix}.self_attn.o_proj`])
-    groups.push([`${prefix}.mlp.gate_proj`, `${prefix}.mlp.up_proj`])
-    groups.push([`${prefix}.mlp.down_proj`])
-  }
-  groups.push([config.tiedEmbeddings ? 'model.embed_tokens' : 'lm_head'])
-  return groups
-}
+const LAYER_MATRICES = ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj', 'self_attn.o_proj', 'mlp.gate_proj', 'mlp.up_proj', 'mlp.down_proj']
 
-const matrixName = (names: readonly string[]): string => names.join('+')
+/** Names of the projections that are quantised, without `.weight`. */
+function matrices({ config }: Checkpoint): string[] {
+  const layers = Array.from({ length: config.numLayers }, (_, layer) => LAYER_MATRICES.map((name) => `model.layers.${layer}.${name}`))
+  return [...layers.flat(), config.tiedEmbeddings ? 'model.embed_tokens' : 'lm_head']
+}
 
 class Writer {
   readonly tensors: Record<string, StoredTensor> = {}
@@ -89,31 +80,18 @@ function located(checkpoint: Checkpoint, name: string): TensorLocation {
   return at
 }
 
-function writeMatrix(writer: Writer, checkpoint: Checkpoint, names: readonly string[]): void {
-  const parts = names.map((name) => located(checkpoint, `${name}.weight`))
-  const inputs = parts[0]!.shape[1]!
-  const out = parts.reduce((sum, part) => sum + part.shape[0]!, 0)
-  const joined = new Float32Array(out * inputs)
-  let at = 0
-  for (const part of parts) {
-    joined.set(toFloat32(readTensor(part), part.dtype), at)
-    at += part.shape[0]! * inputs
-  }
-  const { quants, scales } = quantizeInt8(joined, out, inputs)
+function writeMatrix(writer: Writer, checkpoint: Checkpoint, name: string): void {
+  const stored = located(checkpoint, `${name}.weight`)
+  const [out, inputs] = stored.shape as [number, number]
+  const { quants, scales } = quantizeInt8(toFloat32(readTensor(stored), stored.dtype), out, inputs)
   const blocks = Math.ceil(inputs / INT8_BLOCK)
-  writer.add(`${matrixName(names)}.quants`, 'uint8', [out, blocks, INT8_BLOCK], quants)
-  writer.add(`${matrixName(names)}.scales`, 'float32', [out * blocks], scales)
-  if (!checkpoint.tensors.has(`${names[0]!}.bias`)) return
-  const bias = names.flatMap((name) => {
-    const stored = located(checkpoint, `${name}.bias`)
-    return [...toFloat32(readTensor(stored), stored.dtype)]
-  })
-  writer.add(`${matrixName(names)}.bias`, 'float32', [out], Float32Array.from(bias))
+  writer.add(`${name}.quants`, 'uint8', [out, blocks, INT8_BLOCK], quants)
+  writer.add(`${name}.scales`, 'float32', [out * blocks], scales)
 }
 
 /** What is kept in its own precision: every tensor that no quantised matrix covers, and the embedding table. */
 function plainTensors(checkpoint: Checkpoint): TensorLocation[] {
-  const covered = new Set(matrices(checkpoint).flat().flatMap((name) => [`${name}.weight`, `${name}.bias`]))
+  const covered = new Set(matrices(checkpoint).map((name) => `${name}.weight`))
   covered.delete('model.embed_tokens.weight')
   return [...checkpoint.tensors.values()].filter(({ name }) => !covered.has(name))
 }
@@ -141,7 +119,7 @@ function readWhole(checkpoint: Checkpoint, cacheDir: string): Manifest | null {
     if (manifest.format !== FORMAT) return null
     const { size } = statSync(path.join(cacheDir, DATA_FILE))
     const isCut = Object.values(manifest.tensors).some(({ offsetBytes, sizeBytes }) => offsetBytes + sizeBytes > size)
-    const needed = [...matrices(checkpoint).map((names) => `${matrixName(names)}.quants`), ...plainTensors(checkpoint).map(({ name }) => name)]
+    const needed = [...matrices(checkpoint).map((name) => `${name}.quants`), ...plainTensors(checkpoint).map(({ name }) => name)]
     return isCut || needed.some((name) => manifest.tensors[name] === undefined) ? null : manifest
   } catch {
     // Absent or damaged: quantising again is the answer to both.
@@ -153,10 +131,10 @@ function quantizeInto(checkpoint: Checkpoint, cacheDir: string, onProgress: Quan
   const partial = `${cacheDir}.partial-${randomUUID()}`
   mkdirSync(partial, { recursive: true })
   const writer = new Writer(path.join(partial, DATA_FILE))
-  const groups = matrices(checkpoint)
-  for (const [index, names] of groups.entries()) {
-    writeMatrix(writer, checkpoint, names)
-    onProgress((index + 1) / groups.length)
+  const names = matrices(checkpoint)
+  for (const [index, name] of names.entries()) {
+    writeMatrix(writer, checkpoint, name)
+    onProgress((index + 1) / names.length)
   }
   for (const tensor of plainTensors(checkpoint)) writer.add(tensor.name, tensor.dtype, tensor.shape, readTensor(tensor))
   writer.close()
@@ -180,7 +158,6 @@ function publish(checkpoint: Checkpoint, partial: string, cacheDir: string): voi
 }
 
 class QuantizedWeights implements WeightSource {
-  readonly fused = true
   readonly folder: string
   readonly #checkpoint: Checkpoint
   readonly #manifest: Manifest
@@ -208,10 +185,9 @@ class QuantizedWeights implements WeightSource {
     return this.#stored(graph, name)
   }
 
-  linear(graph: GraphWriter, x: Value, names: readonly string[]): Value {
-    const name = matrixName(names)
+  linear(graph: GraphWriter, x: Value, name: string): Value {
     const out = this.#manifest.tensors[`${name}.quants`]!.shape[0]!
-    const inputs = located(this.#checkpoint, `${names[0]!}.weight`).shape[1]!
+    const inputs = located(this.#checkpoint, `${name}.weight`).shape[1]!
     const bias = this.#manifest.tensors[`${name}.bias`] === undefined ? [] : ['', '', this.#stored(graph, `${name}.bias`)]
     return graph.node('MatMulNBits', [x, this.#stored(graph, `${name}.quants`), this.#stored(graph, `${name}.scales`), ...bias], {
       domain: 'com.microsoft',
