@@ -9,7 +9,7 @@ import type { Engine, EngineResult } from '@rubato/model'
 import { OnnxEngine } from '@rubato/model/engine'
 import type { ComputeDtype } from '@rubato/model/engine'
 import { InstanceDriver, firstComeBatching, generateMessage, seededRandom, temporaryFolder, testHashBlock, testSeed, writeTinyCheckpoint } from '@rubato/testing'
-import type { MemoryEngine, SeededRandom } from '@rubato/testing'
+import type { SeededRandom, StepEngine } from '@rubato/testing'
 
 const NUM_REQUESTS = 60
 const VOCAB_SIZE = 160
@@ -18,7 +18,7 @@ const NUM_BLOCKS = 44
 
 /** An instance actor whose steps run on a real engine; virtual time stands still meanwhile. */
 class EngineDriver {
-  readonly driver: InstanceDriver
+  readonly driver: InstanceDriver<StepEngine>
   readonly #engine: Engine
   #result: EngineResult | null = null
 
@@ -28,9 +28,7 @@ class EngineDriver {
       instanceId: 'i1', address: 'instance/i1', incarnation: 1, shape: engine.shape, batching: firstComeBatching, limits: { maxNumSeqs: 8, maxNumBatchedTokens: 64 },
       hashBlock: testHashBlock, rootHash: (cacheSalt) => `root:${cacheSalt}`, enablePrefixCache: true, ...config,
     })
-    // The driver asks its engine for one thing only: the result of the step in flight.
-    const memory: Pick<MemoryEngine, 'apply'> = { apply: () => this.#result! }
-    this.driver = new InstanceDriver(actor, memory as MemoryEngine)
+    this.driver = new InstanceDriver(actor, { apply: () => this.#result! })
     this.driver.afterReceive = () => actor.assertIntegrity()
   }
 

@@ -90,6 +90,26 @@ suite('the openai client', () => {
     assert.equal(cluster.routerActor.snapshot().models[0]?.stats.requestsByOutcome.cancelled, 1)
   })
 
+  test('a client that leaves while its prompt is computed leaves nothing behind', async (t) => {
+    const { cluster, client } = await served(t)
+    const gone = new AbortController()
+    const tokens = Array.from({ length: 1000 }, (_, i) => 100 + (i % 900))
+    const answer = client.completions.create({ model: MODEL, prompt: tokens, max_tokens: 8 }, { signal: gone.signal })
+    const fleet = (): number => cluster.routerActor.snapshot().models[0]!.fleet.numRunning + cluster.routerActor.snapshot().models[0]!.numRunning
+    await until(() => fleet() > 0)
+    gone.abort()
+    await assert.rejects(answer)
+    await until(() => isIdle(cluster))
+    assert.equal(cluster.routerActor.snapshot().models[0]?.stats.generationTokensTotal, 0)
+  })
+
+  test('500 clients at once all get their answer', async (t) => {
+    const { cluster, client } = await served(t, { queueSize: 1000 })
+    const answers = await Promise.all(Array.from({ length: 500 }, (_, i) => client.completions.create({ model: MODEL, prompt: [200 + i], max_tokens: 2, temperature: 0 })))
+    assert.ok(answers.every(({ usage }) => usage?.completion_tokens === 2 || usage?.completion_tokens === 1))
+    await until(() => isIdle(cluster))
+  })
+
   test('bad input is refused with the class, the field and the reason', async (t) => {
     const { cluster, client } = await served(t)
     const refused = async (body: object, expected: RegExp, field: string | null, type: abstract new (...args: never) => APIError = BadRequestError): Promise<void> => {

@@ -5,7 +5,6 @@
 // 2. A message is bound to the registration that was there when it was sent: the next incarnation never sees it.
 import type { Address } from '@rubato/actor'
 import type { Bus, Receiver, Registration, SendOutcome } from './bus.ts'
-import { deepFreeze } from './deep-freeze.ts'
 import { ReceiverTable } from './receiver-table.ts'
 import type { ReceiverBox } from './receiver-table.ts'
 
@@ -23,15 +22,14 @@ interface Letter {
 }
 
 export class InProcessBus implements Bus {
-  readonly #receivers = new ReceiverTable()
+  readonly #receivers: ReceiverTable
   readonly #defer: InProcessBusOptions['defer']
-  readonly #freezePayloads: boolean
   #letters: Letter[] = []
   #isDrainDue = false
 
   constructor({ defer, freezePayloads = false }: InProcessBusOptions) {
+    this.#receivers = new ReceiverTable({ freezePayloads })
     this.#defer = defer
-    this.#freezePayloads = freezePayloads
   }
 
   register(address: Address, receiver: Receiver): Registration {
@@ -39,9 +37,8 @@ export class InProcessBus implements Bus {
   }
 
   send(from: Address, to: Address, payload: unknown): SendOutcome {
-    const box = this.#receivers.find(to)
+    const box = this.#receivers.accept(to, payload)
     if (box === undefined) return 'no-receiver'
-    if (this.#freezePayloads) deepFreeze(payload)
     this.#letters.push({ box, from, payload })
     this.#requestDrain()
     return 'sent'

@@ -2,6 +2,7 @@
 import type { Address } from '@rubato/actor'
 import { RubatoError } from '@rubato/config'
 import type { Receiver, Registration } from './bus.ts'
+import { deepFreeze } from './deep-freeze.ts'
 
 /** One registration. Closing it empties it, also for those who hold it from before. */
 export interface ReceiverBox {
@@ -9,8 +10,18 @@ export interface ReceiverBox {
   readonly receiver: Receiver | null
 }
 
+export interface ReceiverTableOptions {
+  /** A change of a payload after it was sent throws. */
+  readonly freezePayloads: boolean
+}
+
 export class ReceiverTable {
+  readonly #freezePayloads: boolean
   readonly #boxes = new Map<Address, { receiver: Receiver | null }>()
+
+  constructor({ freezePayloads }: ReceiverTableOptions) {
+    this.#freezePayloads = freezePayloads
+  }
 
   /** Throws RubatoError `address_taken`. */
   register(address: Address, receiver: Receiver): Registration {
@@ -26,7 +37,10 @@ export class ReceiverTable {
     }
   }
 
-  find(address: Address): ReceiverBox | undefined {
-    return this.#boxes.get(address)
+  /** The registration that a message sent now is bound to; undefined: nobody receives there. */
+  accept(to: Address, payload: unknown): ReceiverBox | undefined {
+    const box = this.#boxes.get(to)
+    if (box !== undefined && this.#freezePayloads) deepFreeze(payload)
+    return box
   }
 }

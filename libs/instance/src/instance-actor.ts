@@ -12,6 +12,7 @@ import type { EngineResult } from '@rubato/model'
 import { Admission } from './batch/admission.ts'
 import type { PlannedStep } from './batch/planned-step.ts'
 import { RunningSet } from './batch/running-set.ts'
+import { StepClock } from './batch/step-clock.ts'
 import { StepCommitter, timingOf } from './batch/step-commit.ts'
 import { StepPlanner } from './batch/step-planner.ts'
 import { EffectList } from './effects.ts'
@@ -52,14 +53,16 @@ export class InstanceActor implements Actor<InstanceMessage, InstanceEffect> {
   #life: Life = { kind: 'serving' }
   #numAccepted = 0
   #lastStepMs = 0
+  readonly #clock: StepClock
 
   constructor(config: InstanceConfig) {
     this.#config = config
+    this.#clock = new StepClock(config.costModel ?? null)
     this.#pool = new BlockPool(config.shape.numBlocks, { enablePrefixCache: config.enablePrefixCache })
     this.#admission = new Admission(config, this.#pool)
     this.#outbox = new Outbox(config)
     const shared = { config, pool: this.#pool, waiting: this.#waiting, running: this.#running, outbox: this.#outbox }
-    this.#planner = new StepPlanner({ ...shared, admission: this.#admission })
+    this.#planner = new StepPlanner({ ...shared, admission: this.#admission, clock: this.#clock })
     this.#book = new RequestBook({ ...shared, expiry: this.#expiry })
     this.#committer = new StepCommitter({ ...shared, onRequestEnd: (request, nowMs) => this.#book.end(request, nowMs) })
   }
@@ -146,6 +149,7 @@ export class InstanceActor implements Actor<InstanceMessage, InstanceEffect> {
       if (result.kind !== 'step' || result.stepId !== step.command.stepId) return this.#die('the engine answered another command')
       this.#step = { kind: 'idle' }
       this.#lastStepMs = result.stepMs
+      this.#clock.observe(step, result)
       this.#committer.commit(step, result, nowMs)
     } else if (this.#reports.take(effectId)) {
       this.#reportLoad()

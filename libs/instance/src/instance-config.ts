@@ -1,7 +1,7 @@
 // Everything an instance actor is made of. Policies and hashes arrive as functions: the actor has neither.
 import type { HashBlock } from '@rubato/kv'
 import type { EngineShape } from '@rubato/model'
-import type { BatchingPolicy } from '@rubato/policy'
+import type { BatchingPolicy, StepCostModel } from '@rubato/policy'
 
 export interface InstanceLimits {
   /** Sequences admitted to the engine at a time; every choice of n > 1 counts. */
@@ -21,6 +21,8 @@ export interface InstanceConfig {
   readonly shape: EngineShape
   /** Already bound to its cost model. */
   readonly batching: BatchingPolicy
+  /** What batching predicts with, for its online correction. @default none */
+  readonly costModel?: StepCostModel
   readonly limits: InstanceLimits
   readonly hashBlock: HashBlock
   /** Root of the hash chains of requests with this cache salt: covers fingerprint and encoding. */

@@ -8,7 +8,7 @@ import { RubatoError } from '@rubato/config'
 import { InstanceActor } from '@rubato/instance'
 import type { InstanceLimits } from '@rubato/instance'
 import type { Engine } from '@rubato/model'
-import type { BatchingPolicy } from '@rubato/policy'
+import type { BatchingPolicy, StepCostModel } from '@rubato/policy'
 import { blockRoot, sha256Block } from './block-hash.ts'
 import { engineEffects } from './engine-effects.ts'
 import type { LiveActor, LiveShell } from './live-shell.ts'
@@ -25,7 +25,7 @@ export interface InstanceHostOptions {
   readonly announceTo?: readonly string[]
   readonly openEngine: () => Promise<Engine>
   /** Made anew for each incarnation: its cost model may differ. */
-  readonly batching: (engine: Engine) => BatchingPolicy
+  readonly batching: (engine: Engine) => { readonly policy: BatchingPolicy; readonly costModel?: StepCostModel }
   readonly limits: InstanceLimits
   readonly enablePrefixCache: boolean
   readonly onEvent: (event: InstanceEvent) => void
@@ -80,7 +80,8 @@ export class InstanceHost {
     const engine = this.#engine
     const incarnation = this.#incarnation
     const rootHash = (cacheSalt: string): string => blockRoot(engine.shape.modelFingerprint, cacheSalt)
-    const config = { instanceId, address, announceTo, incarnation, shape: engine.shape, batching: batching(engine), limits, hashBlock: sha256Block, rootHash, enablePrefixCache }
+    const { policy, ...cost } = batching(engine)
+    const config = { instanceId, address, announceTo, incarnation, shape: engine.shape, batching: policy, ...cost, limits, hashBlock: sha256Block, rootHash, enablePrefixCache }
     const actor = this.#shell.spawn({ address, factory: () => ({ actor: new InstanceActor(config), effects: engineEffects(engine) }) })
     onEvent({ kind: 'started', incarnation })
     return actor

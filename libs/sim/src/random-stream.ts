@@ -6,6 +6,8 @@ export interface RandomStream {
   next(): number
   /** Uniform in [low, high). */
   between(low: number, high: number): number
+  /** Uniform integer in [0, bound). */
+  int(bound: number): number
 }
 
 /** FNV-1a over the name, folded into the seed. */
@@ -24,5 +26,5 @@ export function randomStream(seed: number, name: string): RandomStream {
     mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97)
     return ((mixed ^ (mixed >>> 15)) >>> 0) / 4294967296
   }
-  return { next, between: (low, high) => low + (high - low) * next() }
+  return { next, between: (low, high) => low + (high - low) * next(), int: (bound) => Math.floor(next() * bound) }
 }

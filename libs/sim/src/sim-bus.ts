@@ -1,6 +1,6 @@
 // A bus of simulated links: every pair of addresses has its own latency, with seeded jitter, and keeps its order.
 import type { Address } from '@rubato/actor'
-import { deepFreeze, ReceiverTable } from '@rubato/bus'
+import { ReceiverTable } from '@rubato/bus'
 import type { Bus, Receiver, ReceiverBox, Registration, SendOutcome } from '@rubato/bus'
 import type { RandomStream } from './random-stream.ts'
 import type { SimWorld } from './sim-world.ts'
@@ -32,14 +32,13 @@ const DEFAULT_LATENCY: LinkLatency = { baseMs: 0.1, jitterMs: 0.1 }
 export class SimBus implements Bus {
   readonly #world: SimWorld
   readonly #latency: (from: Address, to: Address) => LinkLatency
-  readonly #freezePayloads: boolean
-  readonly #receivers = new ReceiverTable()
+  readonly #receivers: ReceiverTable
   readonly #links = new Map<string, Link>()
 
   constructor({ world, latency = () => DEFAULT_LATENCY, freezePayloads = true }: SimBusOptions) {
     this.#world = world
     this.#latency = latency
-    this.#freezePayloads = freezePayloads
+    this.#receivers = new ReceiverTable({ freezePayloads })
   }
 
   register(address: Address, receiver: Receiver): Registration {
@@ -47,9 +46,8 @@ export class SimBus implements Bus {
   }
 
   send(from: Address, to: Address, payload: unknown): SendOutcome {
-    const box = this.#receivers.find(to)
+    const box = this.#receivers.accept(to, payload)
     if (box === undefined) return 'no-receiver'
-    if (this.#freezePayloads) deepFreeze(payload)
     const link = this.#link(from, to)
     const nowMs = this.#world.nowMs()
     const travelMs = link.latency.baseMs + link.latency.jitterMs * link.random.next()

@@ -5,7 +5,7 @@ import { defaultCacheDir, resolveServeConfig } from './resolve-serve-config.ts'
 import type { Machine, ServeConfigSources } from './resolve-serve-config.ts'
 
 const GIB = 2 ** 30
-const machine: Machine = { availableParallelism: 4, totalMemoryBytes: 16 * GIB, homeDir: '/home/ada', repoRoot: '/opt/rubato', cwd: '/work' }
+const machine: Machine = { availableParallelism: 4, totalMemoryBytes: 16 * GIB, homeDir: '/home/ada', repoRoot: '/opt/rubato', cwd: '/srv' }
 const resolve = (flags: Record<string, unknown> = {}, rest: Partial<ServeConfigSources> = {}) => resolveServeConfig({ flags, env: {}, file: null, machine, ...rest })
 const inFile = (values: Record<string, unknown>): Partial<ServeConfigSources> => ({ file: { path: '/etc/rubato/rubato.yaml', values } })
 
@@ -72,16 +72,16 @@ test('a flag can take back what environment or file set', () => {
 })
 
 test('relative paths start where they were written', () => {
-  assert.equal(resolve({ model: 'm' }).modelDir, '/work/m')
+  assert.equal(resolve({ model: 'm' }).modelDir, '/srv/m')
   assert.equal(resolve({}, { env: { RUBATO_CACHE_DIR: '../c' } }).cacheDir, '/c')
   assert.equal(resolve({}, inFile({ model: './m' })).modelDir, '/etc/rubato/m')
   assert.equal(resolve({}, inFile({ model: '~/m' })).modelDir, '/home/ada/m')
-  assert.equal(resolve({ 'chat-template': 't.jinja' }).chatTemplate, '/work/t.jinja')
+  assert.equal(resolve({ 'chat-template': 't.jinja' }).chatTemplate, '/srv/t.jinja')
   assert.equal(resolve({ 'chat-template': '{{ messages }}' }).chatTemplate, '{{ messages }}')
   assert.equal(resolve({ 'generation-config': 'vllm' }).generationConfig, 'vllm')
-  assert.equal(resolve({ 'generation-config': 'g' }).generationConfig, '/work/g')
+  assert.equal(resolve({ 'generation-config': 'g' }).generationConfig, '/srv/g')
   assert.equal(resolve({ profile: 'refresh' }).profile, 'refresh')
-  assert.equal(resolve({ profile: 'p.json' }).profile, '/work/p.json')
+  assert.equal(resolve({ profile: 'p.json' }).profile, '/srv/p.json')
 })
 
 test('the served name is the directory, unless given', () => {
@@ -137,8 +137,8 @@ test('TLS needs certificate and key together', () => {
   assert.match(refusal({ 'ssl-certfile': 'c.pem' }), /^ssl-keyfile: is missing, but --ssl-certfile is given \(from --ssl-certfile\)/)
   assert.match(refusal({ 'ssl-keyfile': 'k.pem' }), /^ssl-certfile: is missing/)
   assert.match(refusal({ 'ssl-ca-certs': 'ca.pem' }), /^ssl-certfile: is missing/)
-  assert.deepEqual(resolve({ 'ssl-certfile': 'c.pem', 'ssl-keyfile': 'k.pem' }).tls, { certFile: '/work/c.pem', keyFile: '/work/k.pem', caFile: null })
-  assert.equal(resolve({ 'ssl-certfile': 'c.pem', 'ssl-keyfile': 'k.pem', 'ssl-ca-certs': 'ca.pem' }).tls?.caFile, '/work/ca.pem')
+  assert.deepEqual(resolve({ 'ssl-certfile': 'c.pem', 'ssl-keyfile': 'k.pem' }).tls, { certFile: '/srv/c.pem', keyFile: '/srv/k.pem', caFile: null })
+  assert.equal(resolve({ 'ssl-certfile': 'c.pem', 'ssl-keyfile': 'k.pem', 'ssl-ca-certs': 'ca.pem' }).tls?.caFile, '/srv/ca.pem')
 })
 
 test('a step must hold every sequence and one cell', () => {

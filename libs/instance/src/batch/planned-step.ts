@@ -13,6 +13,8 @@ export interface CellRun {
 
 export interface PlannedStep {
   readonly command: StepCommand
+  /** KV tokens of the step's decodes, summed. */
+  readonly decodeContextTokens: number
   readonly cells: readonly CellRun[]
   readonly forced: readonly { readonly sequence: Sequence; readonly slot: EngineSlot }[]
   /** Their blocks are free once the step completes. */

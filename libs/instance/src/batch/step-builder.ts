@@ -13,6 +13,7 @@ export class StepBuilder {
   readonly #cells: Cell[] = []
   readonly #decodes: Decode[] = []
   readonly #cellRuns: CellRun[] = []
+  #decodeContextTokens = 0
   readonly #forced: { sequence: Sequence; slot: EngineSlot }[] = []
 
   /** Introduces all choices. Only the lead gets its table now: the others' starts with the lead's blocks, which nobody else may hold while they are written. */
@@ -45,10 +46,15 @@ export class StepBuilder {
     this.#addCells(sequence, { numCells, cellTokens, end: sequence.settledKvTokens }, () => [])
   }
 
+  get hasCells(): boolean {
+    return this.#cells.length > 0
+  }
+
   addDecode(sequence: Sequence): void {
     const slot = sequence.slot!
     const isForced = slot.kvTokens < sequence.settledKvTokens
     this.#tellBlocks(slot)
+    this.#decodeContextTokens += slot.kvTokens
     this.#decodes.push(isForced ? slot.forcedDecode : slot.decode)
     if (isForced) this.#forced.push({ sequence, slot })
   }
@@ -67,7 +73,7 @@ export class StepBuilder {
       decodes: this.#decodes,
       release: released.map(({ handle }) => handle),
     }
-    return { command, cells: this.#cellRuns, forced: this.#forced, released }
+    return { command, decodeContextTokens: this.#decodeContextTokens, cells: this.#cellRuns, forced: this.#forced, released }
   }
 
   #addCells(sequence: Sequence, range: { numCells: number; cellTokens: number; end: number }, sampleHandles: () => readonly number[]): void {

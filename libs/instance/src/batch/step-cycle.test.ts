@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StepCommand } from '@rubato/model'
-import { expectedChoice, generateMessage, instanceFixture, SMALL_SHAPE } from '@rubato/testing'
+import type { StepCostModel } from '@rubato/policy'
+import { expectedChoice, firstComeBatching, generateMessage, instanceFixture, SMALL_SHAPE } from '@rubato/testing'
 import type { InstanceDriver } from '@rubato/testing'
+import type { InstanceConfig } from '../instance-config.ts'
 import type { LoadMessage } from '../messages.ts'
 
 type CellView = readonly [start: number, count: number, numSamples: number]
@@ -218,4 +220,32 @@ test('queueing and prefill are timed from arrival to admission to the first toke
   const { queueMs, prefillMs } = driver.choice('b').finish!.timing
   assert.equal(queueMs, 40)
   assert.equal(prefillMs, 30)
+})
+
+test('measured step times correct what the policy predicts with', () => {
+  const ratios: number[] = []
+  const batching: InstanceConfig['batching'] = (snapshot) => {
+    ratios.push(snapshot.correctionRatio)
+    return firstComeBatching(snapshot)
+  }
+  // The memory engine's steps report 1 ms; the model predicts half of that for decodes and cells alike.
+  const costModel: StepCostModel = {
+    decode: { fixedMs: 0.5, perSequenceMs: 0, perNodeMs: 0, perContextTokenMs: 0 }, cell: { fixedMs: 0.5, perTokenMs: 0, perPairMs: 0 }, correctionRatio: 1,
+  }
+  const driver = instanceFixture({ batching, costModel })
+  driver.deliver(generateMessage('a', { promptLen: 4, sampling: { maxTokens: 150 } }))
+  driver.runToIdle()
+  assert.equal(ratios[0], 1)
+  assert.ok(Math.abs(ratios.at(-1)! - 2) < 0.05, `${ratios.at(-1)}`)
+})
+
+test('a policy that wants cells only cannot stall decodes when the cells find no room', () => {
+  const batching: InstanceConfig['batching'] = (snapshot) => ({ ...firstComeBatching(snapshot), runDecodes: snapshot.prefills.length === 0, cells: [] })
+  const driver = instanceFixture({ batching: (snapshot) => (snapshot.decodes.length === 0 ? firstComeBatching(snapshot) : batching(snapshot)) })
+  driver.deliver(generateMessage('a', { promptLen: 4, sampling: { maxTokens: 5 } }))
+  driver.completeStep()
+  driver.deliver(generateMessage('b', { promptLen: 4, sampling: { maxTokens: 5 } }))
+  driver.runToIdle()
+  assert.equal(driver.choice('a').tokenIds.length, 5)
+  assert.equal(driver.choice('b').tokenIds.length, 5)
 })

@@ -16,6 +16,7 @@ import { cellSizes } from './cells.ts'
 import type { PlannedStep } from './planned-step.ts'
 import type { RunningSet } from './running-set.ts'
 import { StepBuilder } from './step-builder.ts'
+import type { StepClock } from './step-clock.ts'
 
 type PrefillJob =
   | { readonly kind: 'waiting' | 'prompt'; readonly request: InstanceRequest }
@@ -27,6 +28,7 @@ export interface PlannerParts {
   readonly waiting: WaitingQueue
   readonly running: RunningSet
   readonly admission: Admission
+  readonly clock: StepClock
 }
 
 export class StepPlanner {
@@ -66,7 +68,8 @@ export class StepPlanner {
     if (this.#ready.length > 0 || this.#prefills.length > 0) {
       const plan = this.#decide()
       this.#grantCells(plan.cells, builder, nowMs)
-      if (plan.runDecodes) for (const sequence of this.#ready) builder.addDecode(sequence)
+      // A policy may want a step of cells alone; when none of them found its blocks, decodes run, or nothing ever would.
+      if (plan.runDecodes || !builder.hasCells) for (const sequence of this.#ready) builder.addDecode(sequence)
     }
     return builder.build(++this.#lastStepId, running.takeRetiring())
   }
@@ -170,6 +173,7 @@ export class StepPlanner {
       prefills: this.#prefills,
       freeSequenceSlots: config.limits.maxNumSeqs - running.numSequences,
       maxBatchedTokens: config.limits.maxNumBatchedTokens,
+      correctionRatio: this.#parts.clock.correctionRatio,
     })
   }
 

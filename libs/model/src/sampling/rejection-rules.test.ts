@@ -1,5 +1,5 @@
 // The rules that speculation papers use, as baselines: two of them are wrong for AdaServe's trees, and a test that cannot
-// tell them from a right one would prove nothing. papers: speculation 3.2.
+// tell them from a right one would prove nothing.
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { seededRandom } from '@rubato/testing'

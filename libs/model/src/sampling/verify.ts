@@ -1,5 +1,5 @@
 // Verification of a draft tree by the target's own draws: draw at a node, and go down where a child carries the drawn
-// token. Plain decoding is the tree without nodes. papers: speculation 3.1, 3.2b, 3.4.
+// token. Plain decoding is the tree without nodes.
 //
 // The draft decides only how far one run gets, never which token is drawn: whatever the tree, the tokens are those of
 // plain decoding.

@@ -30,7 +30,7 @@ function prefill(handle: number, promptTokens: number, rest: Partial<PrefillDema
 }
 
 function snapshot(rest: Partial<BatchingSnapshot>): BatchingSnapshot {
-  return { decodes: [], prefills: [], freeSequenceSlots: 16, maxBatchedTokens: 2048, ...rest }
+  return { decodes: [], prefills: [], freeSequenceSlots: 16, maxBatchedTokens: 2048, correctionRatio: 1, ...rest }
 }
 
 function grantedTokens(given: BatchingSnapshot, plan: BatchPlan): number {
@@ -126,6 +126,14 @@ test('orca: all decodes and full prompts share the step', () => {
   assert.deepEqual(tooLong.cells, [{ handle: 1, numCells: 3 }])
 })
 
+test('a machine that runs slower than profiled gets fewer cells beside its decodes', () => {
+  // 4 decodes: 6 ms; a cell: 12.8 ms. 60 ms hold four cells as profiled, and one when everything takes twice as long.
+  const given = { decodes: decodes(4, 60), prefills: [prefill(1, 1024)] }
+  const cellsAt = (correctionRatio: number): number => grantedTokens(snapshot({ ...given, correctionRatio }), policy('sarathi')(snapshot({ ...given, correctionRatio }))) / CELL
+  assert.equal(cellsAt(1), 4)
+  assert.equal(cellsAt(2), 1)
+})
+
 test('an unknown name is refused with the known ones', () => {
   assert.throws(() => batchingPolicy('fifo', { costModel: COSTS }), /'fifo'.*sarathi, prefill-first, orca/)
 })
@@ -145,6 +153,7 @@ function randomSnapshot(random: SeededRandom): BatchingSnapshot {
     })),
     freeSequenceSlots: random.int(4),
     maxBatchedTokens: random.pick([16, 64, 128, 512]),
+    correctionRatio: random.pick([0.5, 1, 3]),
   }
 }
 
@@ -180,8 +189,9 @@ test('sarathi: a step with decodes keeps the tightest target unless it carries a
     const plan = policy('sarathi')(given)
     const numCells = plan.cells.reduce((sum, cell) => sum + cell.numCells, 0)
     if (targets.length === 0 || numCells <= 1) continue
-    let stepMs = predictDecodeMs(COSTS, { batch: given.decodes.length, contextTokensSum: 0, nodes: 0 })
-    stepMs += predictCellMs(COSTS, { cellTokens: grantedTokens(given, plan), contextTokens: 0 })
+    const costs = { ...COSTS, correctionRatio: given.correctionRatio }
+    let stepMs = predictDecodeMs(costs, { batch: given.decodes.length, contextTokensSum: 0, nodes: 0 })
+    stepMs += predictCellMs(costs, { cellTokens: grantedTokens(given, plan), contextTokens: 0 })
     assert.ok(stepMs <= Math.min(...targets) + 1e-9, `seed ${seed}, round ${round}: ${stepMs} ms of ${Math.min(...targets)}`)
   }
 })

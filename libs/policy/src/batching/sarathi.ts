@@ -108,5 +108,5 @@ function plan(snapshot: BatchingSnapshot, settings: Settings): BatchPlan {
 /** Stall-free batching: as many cells as the tightest TPOT target leaves time for, first come first served. */
 export function sarathi(options: SarathiOptions): BatchingPolicy {
   const settings: Settings = { safetyRatio: 0.9, defaultTbtMs: null, defaultTbtFactor: 4, maxCellSpacing: 16, ...options }
-  return (snapshot) => plan(snapshot, settings)
+  return (snapshot) => plan(snapshot, { ...settings, costModel: { ...settings.costModel, correctionRatio: snapshot.correctionRatio } })
 }

@@ -29,6 +29,8 @@ export interface BatchingSnapshot {
   readonly freeSequenceSlots: number
   /** Hard cap on tokens of a step (--max-num-batched-tokens). */
   readonly maxBatchedTokens: number
+  /** Measured over predicted step time of late: predictions are multiplied by it. */
+  readonly correctionRatio: number
 }
 
 export interface CellGrant {

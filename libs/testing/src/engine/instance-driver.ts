@@ -7,6 +7,11 @@ import type { InstanceActor, InstanceEffect, InstanceMessage, InstanceReport, To
 import type { EngineCommand, EngineResult, StepCommand } from '@rubato/model'
 import type { MemoryEngine } from './memory-engine.ts'
 
+/** What completes steps: it performs one command at once. */
+export interface StepEngine {
+  apply(command: EngineCommand): EngineResult
+}
+
 export interface CollectedChoice {
   readonly tokenIds: number[]
   finish: NonNullable<TokenRun['finish']> | null
@@ -14,9 +19,9 @@ export interface CollectedChoice {
   numRepeated: number
 }
 
-export class InstanceDriver {
+export class InstanceDriver<E extends StepEngine = MemoryEngine> {
   readonly actor: InstanceActor
-  readonly engine: MemoryEngine
+  readonly engine: E
   readonly router: Address
   nowMs = 0
   /** Everything the actor sent, oldest first. */
@@ -29,7 +34,7 @@ export class InstanceDriver {
   readonly #timers = new Map<EffectId, number>()
   readonly #choices = new Map<string, CollectedChoice>()
 
-  constructor(actor: InstanceActor, engine: MemoryEngine, router: Address = 'router/r1') {
+  constructor(actor: InstanceActor, engine: E, router: Address = 'router/r1') {
     this.actor = actor
     this.engine = engine
     this.router = router

@@ -1,13 +1,23 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom, testSeed } from '@rubato/testing'
-import { exceeds, median, ratioOfMedians } from './statistics.ts'
+import { exceeds, mean, median, percentile, ratioOfMedians, standardDeviation } from './statistics.ts'
 
 test('the median is the middle value, or the mean of the middle two', () => {
   assert.equal(median([3, 1, 2]), 2)
   assert.equal(median([4, 1, 3, 2]), 2.5)
   assert.equal(median([7]), 7)
   assert.throws(() => median([]), RangeError)
+})
+
+test('percentiles lie between neighbours, as numpy has them', () => {
+  const sorted = [1, 2, 3, 4, 10]
+  assert.deepEqual([0, 25, 50, 87.5, 100].map((percent) => percentile(sorted, percent)), [1, 2, 3, 7, 10])
+  assert.ok(Math.abs((percentile(sorted, 99) ?? 0) - 9.76) < 1e-9)
+  assert.equal(percentile([7], 99), 7)
+  assert.equal(percentile([], 50), null)
+  assert.equal(standardDeviation([2, 4, 4, 4, 5, 5, 7, 9]), 2)
+  assert.deepEqual([mean([]), standardDeviation([])], [null, null])
 })
 
 test('pairs without spread give an interval of one point', () => {

@@ -1,11 +1,38 @@
-// The statistics of measurements: medians, and how sure a ratio of two of them is.
-import type { RandomSource } from './seeded-random.ts'
+// The statistics of measurements, as numpy computes them, and how sure a ratio of two medians is.
+import type { RandomStream } from '@rubato/sim'
 
+/** The middle value, or the mean of the middle two. Throws RangeError on nothing. */
 export function median(values: readonly number[]): number {
   if (values.length === 0) throw new RangeError('the median of nothing')
   const sorted = values.toSorted((a, b) => a - b)
   const middle = Math.floor(sorted.length / 2)
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
+/** Null: there is nothing to average. */
+export function mean(values: readonly number[]): number | null {
+  if (values.length === 0) return null
+  let sum = 0
+  for (const value of values) sum += value
+  return sum / values.length
+}
+
+/** Population standard deviation; null of nothing. */
+export function standardDeviation(values: readonly number[]): number | null {
+  const centre = mean(values)
+  if (centre === null) return null
+  let sum = 0
+  for (const value of values) sum += (value - centre) ** 2
+  return Math.sqrt(sum / values.length)
+}
+
+/** Linear between neighbours; `sorted` ascends, percent is 0 to 100. Null of nothing. */
+export function percentile(sorted: readonly number[], percent: number): number | null {
+  if (sorted.length === 0) return null
+  const position = ((sorted.length - 1) * percent) / 100
+  const below = sorted[Math.floor(position)] ?? 0
+  const above = sorted[Math.ceil(position)] ?? below
+  return below + (above - below) * (position - Math.floor(position))
 }
 
 export interface RatioInterval {
@@ -20,7 +47,7 @@ export interface BootstrapOptions {
   readonly confidence?: number
   /** Default 2000. */
   readonly numResamples?: number
-  readonly random: Pick<RandomSource, 'next'>
+  readonly random: Pick<RandomStream, 'next'>
 }
 
 /** Percentile bootstrap of median(a) / median(b) over pairs measured together: a pair is drawn or left as a whole. */

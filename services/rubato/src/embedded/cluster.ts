@@ -8,9 +8,9 @@ import { OnnxEngine, loadOrMeasureProfile } from '@rubato/model/engine'
 import { validateSampling } from '@rubato/model/sampling'
 import { TextPool } from '@rubato/model/text'
 import { batchingPolicy } from '@rubato/policy'
-import type { BatchingPolicy, StepCostModel } from '@rubato/policy'
+import type { StepCostModel } from '@rubato/policy'
 import { InstanceHost, LiveShell, liveBus } from '@rubato/runtime'
-import type { InstanceEvent } from '@rubato/runtime'
+import type { InstanceEvent, InstanceHostOptions } from '@rubato/runtime'
 import { ROUTER_TIMING, RouterActor, createRouterPort, renderMetrics, startGrpcFrontDoor, startHttpFrontDoor } from '@rubato/service-router'
 import type { FrontDoor, FrontDoorOptions, RouterParts, RouterPort, ServedModel } from '@rubato/service-router'
 import type { Logger } from 'pino'
@@ -124,10 +124,10 @@ async function startInstance(shell: LiveShell, index: number, { text }: ModelTex
     profiles.set(engine, profile.model)
     return engine
   }
-  const batching = (engine: Engine): BatchingPolicy => {
+  const batching: InstanceHostOptions['batching'] = (engine) => {
     const costModel = profiles.get(engine)
     if (costModel === undefined) throw new RubatoError('internal', 'the engine was not profiled')
-    return batchingPolicy(config.batching, { costModel })
+    return { policy: batchingPolicy(config.batching, { costModel }), costModel }
   }
   const onEvent = (event: InstanceEvent): void => {
     const fields = { instance: instanceId, ...event }

@@ -1,5 +1,5 @@
 // The best tokens of a row by perturbed logit (logit / temperature + noise), found without computing noise for tokens that
-// can no longer be among them. Exact: the pruning bound is the range of the noise itself (papers: speculation 3.2b).
+// can no longer be among them. Exact: the pruning bound is the range of the noise itself (docs/sampling.md).
 import { GUMBEL_MAX, GUMBEL_MIN, gumbelOf, noiseBits } from '../noise.ts'
 import { GROUP_SIZE } from './group-maxima.ts'
 import { isLeft } from './token-list.ts'

@@ -5,6 +5,7 @@ import process from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Command } from 'commander'
 import type { BatchingName, ServeConfig } from '@rubato/config'
+import { randomStream } from '@rubato/sim'
 import type { CliContext } from '../../cli/context.ts'
 import { readServeConfig } from '../../cli/serve/read-config.ts'
 import { renderTable } from '../../cli/table.ts'
@@ -12,8 +13,7 @@ import { EmbeddedCluster } from '../../embedded/cluster.ts'
 import { createLogger } from '../../logging.ts'
 import { version } from '../../version.ts'
 import { wholeNumber } from '../flag-values.ts'
-import { randomSource } from '../seeded-random.ts'
-import { median } from '../statistics.ts'
+import { median, percentile } from '../statistics.ts'
 import { runStallWorkload } from './stall-workload.ts'
 import type { StallResult, StallWorkload } from './stall-workload.ts'
 
@@ -36,15 +36,10 @@ interface PolicyReport {
   readonly median_prompt_ttft_ms: number
 }
 
-function percentile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0
-}
-
 function reportOf(policy: BatchingName, results: readonly StallResult[]): PolicyReport {
   const itlMs = results.flatMap((result) => result.itlMs)
   // Per round first: a single bad moment of the machine must not decide a policy's tail.
-  const p99 = median(results.map((result) => percentile(result.itlMs, 0.99)))
+  const p99 = median(results.map((result) => percentile(result.itlMs.toSorted((a, b) => a - b), 99) ?? 0))
   return { policy, p50_itl_ms: median(itlMs), p99_itl_ms: p99, max_itl_ms: Math.max(...itlMs), median_prompt_ttft_ms: median(results.flatMap((result) => result.promptTtftMs)) }
 }
 
@@ -78,7 +73,7 @@ async function benchBatching(flags: Flags, config: ServeConfig): Promise<void> {
     for (let round = 0; round < flags.rounds; round++) {
       for (const [policy, cluster] of clusters) {
         process.stderr.write(`round ${round + 1}/${flags.rounds}: ${policy}\n`)
-        results.get(policy)!.push(await runStallWorkload(cluster.router, workload, randomSource(flags.seed + round), `${policy}-${round}`))
+        results.get(policy)!.push(await runStallWorkload(cluster.router, workload, randomStream(flags.seed, `round ${round}`), `${policy}-${round}`))
       }
     }
   } finally {

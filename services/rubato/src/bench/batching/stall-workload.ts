@@ -1,6 +1,6 @@
 // The workload that shows generation stalls: a few requests decode all the time while long prompts keep arriving.
 import type { ClientRequest, RouterPort } from '@rubato/service-router'
-import type { RandomSource } from '../seeded-random.ts'
+import type { RandomStream } from '@rubato/sim'
 
 export interface StallWorkload {
   /** Requests that decode throughout. */
@@ -35,7 +35,7 @@ function requestOf(requestId: string, tokenIds: readonly number[], maxTokens: nu
 }
 
 /** Runs the workload once. `label` keeps request ids of different runs apart. Rejects when a request fails. */
-export async function runStallWorkload(router: RouterPort, workload: StallWorkload, random: RandomSource, label: string): Promise<StallResult> {
+export async function runStallWorkload(router: RouterPort, workload: StallWorkload, random: RandomStream, label: string): Promise<StallResult> {
   const itlMs: number[] = []
   const promptTtftMs: number[] = []
   const { promise, resolve, reject } = Promise.withResolvers<void>()

@@ -3,10 +3,9 @@ import { writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
-import { InvalidArgument } from '@rubato/config'
 import { defaultCacheDir } from '@rubato/config/serve'
 import { Command } from 'commander'
-import { wholeNumber, wholeNumbers } from '../flag-values.ts'
+import { parseNonNegative, wholeNumber, wholeNumbers } from '../flag-values.ts'
 import { measureColdCache, renderColdCache } from './cold-cache/measure-cold-cache.ts'
 import { renderEngineReport } from './engine-report.ts'
 import { blocksFor, engineReport, roomTokens } from './measure-engine.ts'
@@ -26,12 +25,6 @@ interface Flags {
   readonly coldCache?: boolean
   readonly pairs: number
   readonly seed: number
-}
-
-function temperatureOf(text: string): number {
-  const value = Number(text)
-  if (text.trim() === '' || !(value >= 0)) throw new InvalidArgument('temperature', `is ${text}; 0 or more is needed`)
-  return value
 }
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`)
@@ -73,7 +66,7 @@ export function benchEngineCommand(): Command {
     .option('--contexts <list>', 'tokens in KV per request (default: 512 alone, else spread over 64..1024)', wholeNumbers('contexts', 1))
     .option('--threads <n>', 'intra-op threads', wholeNumber('threads', 1), 1)
     .option('--repeats <n>', 'timed steps per figure (fewer past two seconds)', wholeNumber('repeats', 1), 40)
-    .option('--temperature <t>', 'sampling temperature', temperatureOf, 0)
+    .option('--temperature <t>', 'sampling temperature', (text) => parseNonNegative('temperature', text), 0)
     .option('--cache-dir <dir>', 'quantised weights and digests', defaultCacheDir(process.env, os.homedir()))
     .option('--cold-cache', 'compare decode with a full prefix cache against an empty one instead')
     .option('--pairs <n>', 'with --cold-cache: interleaved pairs', wholeNumber('pairs', 2), 40)

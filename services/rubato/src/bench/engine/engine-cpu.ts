@@ -33,13 +33,19 @@ export class EngineCpu {
     this.#ids = [...engineThreads()].filter((id) => !before.has(id))
   }
 
-  /** Whether this platform counts: elsewhere the engine's own figures have to do. */
-  get isKnown(): boolean {
+  get #isKnown(): boolean {
     return this.#ids.some((id) => read(`${TASKS}/${id}/schedstat`) !== '')
   }
 
-  /** Milliseconds of CPU since the threads began. Call while no step runs. */
-  async readMs(): Promise<number> {
+  /** CPU milliseconds while `work` runs, where the platform counts, else the engine's own figure, which `work` returns. Call while no step runs. */
+  async spentMs(work: () => Promise<number>): Promise<number> {
+    const startMs = await this.#readMs()
+    const ownMs = await work()
+    return this.#isKnown ? (await this.#readMs()) - startMs : ownMs
+  }
+
+  /** Milliseconds of CPU since the threads began. */
+  async #readMs(): Promise<number> {
     await delay(SETTLE_MS)
     return this.#ids.reduce((sum, id) => sum + Number(read(`${TASKS}/${id}/schedstat`).split(' ')[0] ?? 0) / 1e6, 0)
   }

@@ -58,14 +58,15 @@ export function blocksFor(plan: MeasurePlan, maxModelLen: number, blockSize: num
 async function timed(cpu: EngineCpu, repeats: number, step: () => Promise<StepResult>): Promise<Figure> {
   for (let i = 0; i < Math.min(WARM_STEPS, repeats); i++) await step()
   const steps: StepResult[] = []
-  const startCpuMs = await cpu.readMs()
-  let spentMs = 0
-  while (steps.length < repeats && (steps.length < MIN_STEPS || spentMs < MAX_FIGURE_MS)) {
-    const result = await step()
-    steps.push(result)
-    spentMs += result.stepMs
-  }
-  const threadCpuMs = cpu.isKnown ? (await cpu.readMs()) - startCpuMs : steps.reduce((sum, { cpuMs }) => sum + cpuMs, 0)
+  const threadCpuMs = await cpu.spentMs(async () => {
+    let spentMs = 0
+    while (steps.length < repeats && (steps.length < MIN_STEPS || spentMs < MAX_FIGURE_MS)) {
+      const result = await step()
+      steps.push(result)
+      spentMs += result.stepMs
+    }
+    return steps.reduce((sum, { cpuMs }) => sum + cpuMs, 0)
+  })
   return { stepMs: median(steps.map(({ stepMs }) => stepMs)), cpuMs: threadCpuMs / steps.length, steps }
 }
 

@@ -1,7 +1,7 @@
 // The requests that every schedule replays: drawn once from a seed, fully resolved.
 import type { EngineShape, SamplingParams } from '@rubato/model'
-import { randomSource } from '../seeded-random.ts'
-import type { RandomSource } from '../seeded-random.ts'
+import { randomStream } from '@rubato/sim'
+import type { RandomStream } from '@rubato/sim'
 
 export interface IdentityRequest {
   readonly requestId: string
@@ -24,13 +24,13 @@ const NEUTRAL: SamplingParams = {
   logitBias: [], seed: 0, stopTokenIds: [], ignoreEos: true, logprobs: null,
 }
 
-function drawTokens(count: number, vocabSize: number, random: RandomSource): number[] {
+function drawTokens(count: number, vocabSize: number, random: RandomStream): number[] {
   return Array.from({ length: count }, () => random.int(vocabSize))
 }
 
 /** Prompts of one to four cells, greedy and sampled, some with a common beginning; all fit the model's positions. */
 export function identityRequests(count: number, seed: number, shape: IdentityShape): readonly IdentityRequest[] {
-  const random = randomSource(seed)
+  const random = randomStream(seed, 'requests')
   const mostNew = Math.max(1, Math.min(MAX_NEW_TOKENS, Math.floor(shape.maxModelLen / 4)))
   const leastNew = Math.min(MIN_NEW_TOKENS, mostNew)
   const longestPrompt = Math.min(4 * shape.cellTokens, shape.maxModelLen - mostNew)

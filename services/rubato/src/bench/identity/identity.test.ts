@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
+import { randomStream } from '@rubato/sim'
 import { writeTinyCheckpoint } from '@rubato/testing'
-import { randomSource } from '../seeded-random.ts'
 import { comparePair, comparePairs, ruleOf } from './compare.ts'
 import { renderIdentityReport } from './identity-report.ts'
 import { identityRequests } from './identity-requests.ts'
@@ -88,7 +88,7 @@ test('int8 speculation may drift by 0.15 standard deviations of the logits', () 
 })
 
 test('random trees list parents before children, keep their depth, and mostly guess right', () => {
-  const random = randomSource(4)
+  const random = randomStream(4, 'trees')
   const right = [11, 12, 13]
   let numRight = 0
   for (let round = 0; round < 200; round++) {

@@ -72,7 +72,7 @@ export async function replayOnInstance(engine: RecordingEngine, options: ReplayO
     instanceId: 'identity',
     address: INSTANCE,
     openEngine: () => Promise.resolve(engine),
-    batching: () => batchingPolicy('sarathi', { costModel: COST_MODEL }),
+    batching: () => ({ policy: batchingPolicy('sarathi', { costModel: COST_MODEL }) }),
     limits: options.limits,
     enablePrefixCache: options.enablePrefixCache,
     onEvent: (event) => {

@@ -1,13 +1,13 @@
 // Replays requests by direct engine steps with random draft trees, some of whose paths guess right.
 import type { Decode, Engine, SequenceSpec, StepCommand, TokenTree } from '@rubato/model'
-import type { RandomSource } from '../seeded-random.ts'
+import type { RandomStream } from '@rubato/sim'
 import type { IdentityRequest } from './identity-requests.ts'
 
 const MAX_NODES = 7
 const RIGHT_GUESS_RATIO = 0.7
 
 /** A tree of up to seven nodes and `maxDepth` levels; nodes that go on along `right` mostly carry its token for their depth. */
-export function randomTree(right: readonly number[], maxDepth: number, vocabSize: number, random: RandomSource): TokenTree | null {
+export function randomTree(right: readonly number[], maxDepth: number, vocabSize: number, random: RandomStream): TokenTree | null {
   const tokenIds: number[] = []
   const parents: number[] = []
   const nodes: { readonly depth: number; readonly isRight: boolean }[] = []
@@ -36,7 +36,7 @@ export interface TreeReplayOptions {
   readonly requests: readonly IdentityRequest[]
   /** What trees guess from. */
   readonly rightOf: (request: IdentityRequest) => readonly number[]
-  readonly random: RandomSource
+  readonly random: RandomStream
 }
 
 /** All requests at once, each step verifying a tree of its own per request. */

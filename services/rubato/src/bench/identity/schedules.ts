@@ -1,6 +1,6 @@
 // The schedules that identity is tried under. What a schedule does to the shapes of runs decides which rule binds it.
 import type { Engine } from '@rubato/model'
-import { randomSource } from '../seeded-random.ts'
+import { randomStream } from '@rubato/sim'
 import type { IdentityRequest } from './identity-requests.ts'
 import { RecordingEngine } from './recording-engine.ts'
 import type { DrawnToken } from './recording-engine.ts'
@@ -98,7 +98,7 @@ const RECOVERY: Schedule = {
   name: 'recovery',
   kind: 'recomputes',
   run: async ({ engine, requests, seed }, alone) => {
-    const random = randomSource(seed + 1)
+    const random = randomStream(seed, 'recovery')
     const recording = new RecordingEngine(engine)
     const emitted = new Map<string, readonly number[]>()
     for (const request of requests) {
@@ -123,7 +123,7 @@ const TREES: Schedule = {
   run: async ({ engine, requests, seed }, alone) => {
     const recording = new RecordingEngine(engine)
     const rightOf = (request: IdentityRequest): readonly number[] => tokensOf(alone, request).map(({ tokenId }) => tokenId)
-    await replayWithTrees({ engine: recording, requests, rightOf, random: randomSource(seed + 2) })
+    await replayWithTrees({ engine: recording, requests, rightOf, random: randomStream(seed, 'trees') })
     return outcomeOf(TREES, recording, { preemptions: 0, cachedTokens: 0 })
   },
 }

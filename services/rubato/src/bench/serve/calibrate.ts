@@ -1,5 +1,6 @@
 // Measures what the server does for one request at a time: the baseline that relative targets are multiples of.
 import { RubatoError } from '@rubato/config'
+import { percentile } from '../statistics.ts'
 import type { Answer } from './client/generate-client.ts'
 import { calibrationNeeds } from './dataset/mixed-slo.ts'
 import type { Baseline } from './dataset/mixed-slo.ts'
@@ -7,7 +8,6 @@ import { planCalibration } from './dataset/plan.ts'
 import type { PlannedRequest } from './dataset/planned-request.ts'
 import type { BenchServeOptions } from './options.ts'
 import { tpotMs, ttftMs } from './report/latencies.ts'
-import { percentile } from './report/statistics.ts'
 
 function median(values: readonly (number | null)[]): number | null {
   return percentile(values.filter((value) => value !== null).toSorted((a, b) => a - b), 50)

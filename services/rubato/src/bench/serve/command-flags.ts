@@ -1,9 +1,9 @@
 // The flags of `rubato bench serve`, named as in `vllm bench serve`, and the options that they make.
 import { InvalidArgument } from '@rubato/config'
+import { parseCount, parseKeyValues, parseList, parseNonNegative, parsePositive } from '../flag-values.ts'
 import type { SloTargets } from './dataset/planned-request.ts'
-import { parseCount, parseKeyValues, parseList, parseNonNegative, parsePositive, parseTargetRule } from './flag-values.ts'
 import { BENCH_SERVE_DEFAULTS, DEFAULT_SLO_CLASSES } from './options.ts'
-import type { BackendName, BenchServeOptions, DatasetName, DatasetOptions, SamplingOptions, SloClass, TargetOptions } from './options.ts'
+import type { BackendName, BenchServeOptions, DatasetName, DatasetOptions, SamplingOptions, SloClass, TargetOptions, TargetRule } from './options.ts'
 import { parseLatencyNames } from './report/render.ts'
 
 /** As commander hands them over: strings as given, absent where not given and without default. */
@@ -121,6 +121,12 @@ function perClass<Value>(field: string, flag: string | undefined, parse: (text: 
     throw new InvalidArgument(field, `needs ${DEFAULT_SLO_CLASSES.length} values: ${DEFAULT_SLO_CLASSES.map(({ name }) => name).join(', ')}`)
   }
   return values
+}
+
+/** `50` is milliseconds, `1.2x` a multiple of the baseline, `none` no target. */
+function parseTargetRule(field: string, text: string): TargetRule {
+  if (text === 'none') return { kind: 'none' }
+  return text.endsWith('x') ? { kind: 'times', factor: parsePositive(field, text.slice(0, -1)) } : { kind: 'ms', ms: parsePositive(field, text) }
 }
 
 function sloClasses(flags: BenchServeFlags): SloClass[] {

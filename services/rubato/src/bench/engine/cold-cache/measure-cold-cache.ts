@@ -1,8 +1,8 @@
 // Does a full prefix cache slow decoding down? CPU per decode step with 90 % of the arena holding cold cached blocks, against
 // the same batch in an empty arena: interleaved samples on two engines, the ratio of medians with its interval.
 import { ScratchArena } from '@rubato/model/engine'
-import { randomSource } from '../../seeded-random.ts'
-import type { RandomSource } from '../../seeded-random.ts'
+import { randomStream } from '@rubato/sim'
+import type { RandomStream } from '@rubato/sim'
 import { exceeds, median, ratioOfMedians } from '../../statistics.ts'
 import { rounded } from '../engine-report.ts'
 import { BLOCK_SIZE, modelLength, openBenchEngine } from '../open-engine.ts'
@@ -54,7 +54,7 @@ function batchContexts(batch: number, longest: number): readonly number[] {
 }
 
 /** Random arrivals, hits and ends until the cache has filled and partly turned over. */
-export async function makeHistory(serving: CachedServing, random: RandomSource, sizes: { readonly numBlocks: number; readonly longest: number; readonly batch: number }): Promise<void> {
+export async function makeHistory(serving: CachedServing, random: RandomStream, sizes: { readonly numBlocks: number; readonly longest: number; readonly batch: number }): Promise<void> {
   for (let arrivals = 0; serving.numAllocated < 1.3 * sizes.numBlocks; arrivals++) {
     const isRepeat = random.next() < HIT_RATIO
     const name = isRepeat ? random.int(NUM_PROMPT_NAMES) : NUM_PROMPT_NAMES + arrivals
@@ -72,10 +72,11 @@ async function startBatch(serving: CachedServing, contexts: readonly number[], n
 
 /** CPU ms per step over one sample. */
 async function sample({ bench, serving }: Side): Promise<number> {
-  const startMs = await bench.cpu.readMs()
-  let stepCpuMs = 0
-  for (let i = 0; i < STEPS_PER_SAMPLE; i++) stepCpuMs += (await serving.decode()).cpuMs
-  const cpuMs = bench.cpu.isKnown ? (await bench.cpu.readMs()) - startMs : stepCpuMs
+  const cpuMs = await bench.cpu.spentMs(async () => {
+    let stepCpuMs = 0
+    for (let i = 0; i < STEPS_PER_SAMPLE; i++) stepCpuMs += (await serving.decode()).cpuMs
+    return stepCpuMs
+  })
   return cpuMs / STEPS_PER_SAMPLE
 }
 
@@ -107,7 +108,7 @@ export async function measureColdCache(plan: ColdCachePlan): Promise<ColdCacheRe
   const cold = await open(numBlocks)
   const empty = await open(activeBlocks)
   plan.onProgress(`filling the cache of ${numBlocks} blocks`)
-  const random = randomSource(plan.seed)
+  const random = randomStream(plan.seed, 'history')
   await makeHistory(cold.serving, random, { numBlocks, longest, batch: plan.batch })
   await startBatch(cold.serving, contexts, (place) => (place % 4 === 0 ? random.int(NUM_PROMPT_NAMES) : -1 - place))
   await startBatch(empty.serving, contexts, (place) => place)
@@ -128,7 +129,7 @@ interface ReportFacts {
 
 /** The report of pairs of CPU ms per step, cold first. */
 export function coldCacheReport(pairs: readonly (readonly [number, number])[], facts: ReportFacts): ColdCacheReport {
-  const interval = ratioOfMedians(pairs, { random: randomSource(facts.seed) })
+  const interval = ratioOfMedians(pairs, { random: randomStream(facts.seed, 'resamples') })
   const middle = (side: 0 | 1): number => rounded(median(pairs.map((pair) => pair[side])))
   return {
     batch: facts.batch,

@@ -25,7 +25,7 @@ const NO_BASELINE: Baseline = { tpotMs: null, ttftMsOf: {} }
 export function drawLength(length: number, ratio: number, random: RandomStream): number {
   const low = Math.floor(length * (1 - ratio))
   const high = Math.ceil(length * (1 + ratio))
-  return Math.max(1, low + Math.floor(random.next() * (high - low + 1)))
+  return Math.max(1, low + random.int(high - low + 1))
 }
 
 function planRandom(options: DatasetOptions, { seed, asText }: PlanContext): PlannedRequest[] {

@@ -25,7 +25,7 @@ function wordStarts(text: string): number[] {
 
 function shuffle(items: number[], random: RandomStream): void {
   for (let last = items.length - 1; last > 0; last--) {
-    const other = Math.floor(random.next() * (last + 1))
+    const other = random.int(last + 1)
     const kept = items[last]!
     items[last] = items[other]!
     items[other] = kept

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { mean } from '../../statistics.ts'
 import { answerOf } from './answers.ts'
 import { e2elMs, itlsMs, latencyFields, tpotMs, ttftMs } from './latencies.ts'
 import { peakConcurrency, peakTokensPerSec } from './peaks.ts'
-import { mean, percentile, standardDeviation } from './statistics.ts'
 
 test('worked example: five tokens in three chunks', () => {
   const answer = answerOf({ startMs: 100, chunkTimesMs: [150, 180, 240], chunkTokens: [1, 1, 3] })
@@ -35,16 +35,6 @@ test('where only the total is known tpot uses it and each chunk is one gap', () 
   const answer = answerOf({ chunkTimesMs: [10, 30, 50], outputTokens: 9, hasExactChunks: false })
   assert.equal(tpotMs(answer), 5)
   assert.deepEqual(itlsMs(answer), [20, 20])
-})
-
-test('percentiles lie between neighbours, as numpy has them', () => {
-  const sorted = [1, 2, 3, 4, 10]
-  assert.deepEqual([0, 25, 50, 87.5, 100].map((percent) => percentile(sorted, percent)), [1, 2, 3, 7, 10])
-  assert.ok(Math.abs((percentile(sorted, 99) ?? 0) - 9.76) < 1e-9)
-  assert.equal(percentile([7], 99), 7)
-  assert.equal(percentile([], 50), null)
-  assert.equal(standardDeviation([2, 4, 4, 4, 5, 5, 7, 9]), 2)
-  assert.deepEqual([mean([]), standardDeviation([])], [null, null])
 })
 
 test('latency fields carry every statistic under its name', () => {

@@ -3,8 +3,8 @@
 // ttft: first chunk with tokens - sending. tpot: (last - first chunk) / (tokens - 1). e2el: last chunk - sending.
 // itl: a chunk of k tokens after a gap is k gaps of gap / k, and the first chunk's further tokens are gaps of 0: the sum is last - first, and
 // the mean over an answer is its tpot. Where the server does not say how many tokens a chunk has, each chunk is one gap, as in `vllm bench serve`.
+import { mean, percentile, standardDeviation } from '../../statistics.ts'
 import type { Answer } from '../client/generate-client.ts'
-import { mean, percentile, standardDeviation } from './statistics.ts'
 
 export type LatencyName = 'ttft' | 'tpot' | 'itl' | 'e2el'
 
