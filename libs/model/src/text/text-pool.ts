@@ -19,7 +19,7 @@ export interface TextPoolOptions {
   readonly inlineTokens?: number
   /** Jobs that may wait for a worker; more are refused. @default 256 */
   readonly maxQueued?: number
-  /** Longest time a job may hold a worker, its first load included. @default 30000 */
+  /** Longest time a job may hold a worker, its first load included; workers give way to serving threads. @default 60000 */
   readonly deadlineMs?: number
   /** Heap limit of each worker. @default 2048 */
   readonly maxHeapMiB?: number
@@ -80,7 +80,7 @@ export class TextPool {
     this.#inlineUnits = options.inlineUnits ?? 2048
     this.#inlineTokens = options.inlineTokens ?? 16_384
     this.#maxQueued = options.maxQueued ?? 256
-    this.#deadlineMs = options.deadlineMs ?? 30_000
+    this.#deadlineMs = options.deadlineMs ?? 60_000
     this.#maxHeapMiB = options.maxHeapMiB ?? 2048
     this.#slots = Array.from({ length: options.numWorkers }, () => ({ worker: undefined, running: undefined, deadline: undefined }))
   }
@@ -173,7 +173,8 @@ export class TextPool {
 
   #startWorker(slot: Slot): Worker {
     const data: TextWorkerData = { source: this.#model.source, digest: this.#model.digest }
-    const resourceLimits = { maxOldGenerationSizeMb: this.#maxHeapMiB }
+    // A small young generation: collecting a large one takes threads of the whole process for milliseconds, and the engine's turn with them.
+    const resourceLimits = { maxOldGenerationSizeMb: this.#maxHeapMiB, maxYoungGenerationSizeMb: 1 }
     // The process's own Node flags are not for a thread: some, such as --input-type, would stop it from starting.
     const worker = new Worker(WORKER_FILE, { name: 'rubato-text', workerData: data, resourceLimits, execArgv: [] })
     slot.worker = worker

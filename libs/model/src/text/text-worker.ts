@@ -1,5 +1,7 @@
 // The thread of a TextPool: loads the text model on its first job and answers one job at a time.
 import { RubatoError } from '@rubato/config'
+import { readlinkSync } from 'node:fs'
+import os from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { RenderOptions, TextMessage } from './chat-template.ts'
 import { loadTextModel } from './text-model.ts'
@@ -27,6 +29,15 @@ function load({ source, digest }: TextWorkerData): TextModel {
   return model
 }
 
+/** Serving goes before tokenising: a thread of long texts must not take the engine's turn on a core. Linux only, where threads have priorities of their own. */
+function yieldToServing(): void {
+  try {
+    os.setPriority(Number(readlinkSync('/proc/thread-self').split('/').at(-1)), os.constants.priority.PRIORITY_BELOW_NORMAL)
+  } catch {
+    // Elsewhere the thread keeps its process's priority: slower token gaps under long texts, nothing else.
+  }
+}
+
 function run(model: TextModel, job: TextJob): TextAnswer {
   switch (job.kind) {
     case 'encode':
@@ -43,6 +54,7 @@ function failure(error: unknown): TextAnswer {
   return { kind: 'failed', code: known?.code ?? 'internal', field: known?.field, message: error instanceof Error ? error.message : String(error) }
 }
 
+yieldToServing()
 let model: TextModel | undefined
 parentPort?.on('message', (job: TextJob) => {
   let answer: TextAnswer

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ClientErrorCode } from '../client.ts'
 import { codes, finishOf, MODEL, Rig } from './router-rig.ts'
+import { ROUTER_TIMING } from './state/messages.ts'
 import type { RequestOverrides } from './router-rig.ts'
 
 function serving(config = {}): Rig {
@@ -107,7 +108,7 @@ test('a tokenizer that never answers is given up, and its late answer is a no-op
   const rig = serving()
   rig.isTokenizingAtOnce = false
   const client = rig.submit()
-  rig.advance(30_001)
+  rig.advance(ROUTER_TIMING.tokenizeTimeoutMs + 1)
   assert.equal(rig.errorOf(client).reason, 'tokenize_timeout')
   rig.complete(rig.tokenizing[0]!.id, 'tokenize', { kind: 'done', value: [1] })
   assert.deepEqual(rig.kinds(client), ['failed'])

@@ -121,7 +121,7 @@ export interface RouterTiming {
 
 export const ROUTER_TIMING: RouterTiming = {
   ackIntervalMs: 100,
-  tokenizeTimeoutMs: 30_000,
+  tokenizeTimeoutMs: 60_000,
   instanceWaitMs: 30_000,
   probeMs: 5_000,
   silenceMs: 5_000,
