@@ -3,6 +3,7 @@ import test from 'node:test'
 import { seededRandom } from '@rubato/testing'
 import { tokenLogprobs } from './logprobs.ts'
 import { plainParams } from './reference/naive-sampler.ts'
+import { weightAt } from './row/normaliser.ts'
 import { SequenceSampler } from './sampler.ts'
 
 void test('log-probabilities, ranks and the top list agree with a full sort', () => {
@@ -50,4 +51,25 @@ void test('the sampler reports the model\'s own distribution, whatever its proce
   assert.equal(tokenId, 2)
   assert.deepEqual(sampler.logprobsOf(row, tokenId), tokenLogprobs(Float32Array.of(3, 2, 1), 2, 3))
   assert.equal(new SequenceSampler(plainParams(), { vocabSize: 3, eosTokenIds: [] }, 0, [], []).logprobsOf(row, 1), null)
+})
+
+void test('drawing and log-probabilities from one scan are those of two, whatever the processors did', () => {
+  const random = seededRandom(32)
+  const params = plainParams({ topP: 0.9, repetitionPenalty: 1.4, presencePenalty: 0.5, logitBias: [[7, 9], [8, -100]], logprobs: 5 })
+  const sampler = new SequenceSampler(params, { vocabSize: 700, eosTokenIds: [] }, 0, [1, 2, 3], [4, 4, 5])
+  for (let position = 0; position < 50; position++) {
+    const row = Float32Array.from({ length: 700 }, () => random.normal() * 3)
+    const drawn = sampler.sample(row, position)
+    assert.deepEqual(sampler.sampleWithLogprobs(row, position), { ...drawn, logprobs: tokenLogprobs(row, drawn.tokenId, 5) })
+  }
+})
+
+void test('the exponential from tables is within its stated error', () => {
+  const random = seededRandom(33)
+  for (let round = 0; round < 100_000; round++) {
+    const distance = random.next() * 1280
+    const exact = Math.exp(-distance / 32)
+    assert.ok(Math.abs(weightAt(distance) - exact) <= 1.2e-10 * exact, `distance ${distance}`)
+  }
+  assert.deepEqual([weightAt(0), weightAt(1280), weightAt(1e9)], [1, 0, 0])
 })

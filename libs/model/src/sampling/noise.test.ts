@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { GUMBEL_MAX, GUMBEL_MIN, SequenceNoise, gumbelOf, noiseBits } from './noise.ts'
+import { GUMBEL_MAX, GUMBEL_MIN, SequenceNoise, gumbelOf, nextNoisy, noiseBits } from './noise.ts'
 
 const NUM_SAMPLES = 1 << 18
 
@@ -97,4 +97,21 @@ void test('noise values stay within the stated range and follow the Gumbel distr
   const mean = sum / NUM_SAMPLES
   assert.ok(Math.abs(mean - 0.5772) < 0.01, `mean ${mean}`)
   assert.ok(Math.abs(squares / NUM_SAMPLES - mean * mean - Math.PI ** 2 / 6) < 0.03)
+})
+
+void test('the search for noisy tokens passes over none, and stops at few others', () => {
+  const noise = new SequenceNoise(11, 0)
+  noise.moveTo(4)
+  for (const bits of [-1, 0, 255, 2 ** 23 + 77, 2 ** 24 - 1 - 2 ** 16, 2 ** 24 - 2 ** 10]) {
+    let tokenId = 0
+    let numSpurious = 0
+    for (let expected = 0; expected < 20_000; expected++) {
+      if (tokenId < expected) tokenId = nextNoisy(expected, 20_000, noise, bits)
+      if (noiseBits(expected, noise.keyA, noise.keyB) > bits) assert.equal(tokenId, expected)
+      else if (tokenId === expected) numSpurious++
+      if (tokenId === expected) tokenId = nextNoisy(expected + 1, 20_000, noise, bits)
+    }
+    assert.equal(tokenId, 20_000)
+    assert.ok(numSpurious <= 8, `${numSpurious} of 20,000 for ${bits}`)
+  }
 })

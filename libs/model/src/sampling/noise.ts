@@ -26,12 +26,29 @@ function mix(word: number): number {
   return mixed ^ (mixed >>> 16)
 }
 
-/** The 24 noise bits of a token id under a position's key; for a given key, 32-bit bijective in the id before truncation. */
-export function noiseBits(tokenId: number, keyA: number, keyB: number): number {
+/** The mixed 32-bit word of a token id under a position's key, short of its last step: for a given key, bijective in the id. */
+function noiseWord(tokenId: number, keyA: number, keyB: number): number {
   let mixed = Math.imul(tokenId, 0x9e3779b1) ^ keyA
-  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x7feb352d) + keyB
-  mixed = Math.imul(mixed ^ (mixed >>> 15), 0x846ca68b)
-  return (mixed ^ (mixed >>> 16)) >>> 8
+  mixed = (Math.imul(mixed ^ (mixed >>> 16), 0x7feb352d) + keyB) | 0
+  return Math.imul(mixed ^ (mixed >>> 15), 0x846ca68b)
+}
+
+/** The 24 noise bits of a token id under a position's key. */
+export function noiseBits(tokenId: number, keyA: number, keyB: number): number {
+  const word = noiseWord(tokenId, keyA, keyB)
+  return (word ^ (word >>> 16)) >>> 8
+}
+
+/**
+ * First token id in [start, end) whose noise bits may exceed `bits` (-1 .. 2^24 - 1); `end` when there is none. The last
+ * step leaves a word's upper half as it is, so this looks at nothing else: of 65,536 ids it finds one too many.
+ */
+export function nextNoisy(start: number, end: number, { keyA, keyB }: SequenceNoise, bits: number): number {
+  const leastWord = (((bits + 1) >>> 8) << 16) >>> 0
+  for (let tokenId = start; tokenId < end; tokenId++) {
+    if (noiseWord(tokenId, keyA, keyB) >>> 0 >= leastWord) return tokenId
+  }
+  return end
 }
 
 /** The noise keys of one sequence: `moveTo` a position, then take its two key words. */

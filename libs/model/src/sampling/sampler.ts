@@ -5,17 +5,18 @@
 // 2. Rows are edited for the duration of a call and are bitwise as before when it returns.
 // 3. Only commit() changes the sequence; sampleAt() and candidatesAt() leave it as it was.
 import { RubatoError } from '@rubato/config'
-import { tokenLogprobs } from './logprobs.ts'
+import { AllowedSet } from './filters/allowed-set.ts'
+import { MAX_LOGPROBS, scannedLogprobs } from './logprobs.ts'
 import { SequenceNoise } from './noise.ts'
-import { AllowedSet } from './row/allowed-set.ts'
 import { GroupMaxima } from './row/group-maxima.ts'
-import { MassBins } from './row/mass-bins.ts'
+import { Normaliser } from './row/normaliser.ts'
 import { MAX_VOCAB_SIZE } from './row/order.ts'
 import { RowEdits, addBias, mask, penalise, usesHistory } from './row/row-edits.ts'
 import { TokenHistory } from './row/token-history.ts'
 import { TopScores, topByLogit, topByPerturbedLogit } from './row/top-scores.ts'
 import { finishAfter, stopIdsOf } from './stopping.ts'
 import type { SamplingParams, TokenLogprobs } from './params.ts'
+import type { ScannedRow } from './row/group-maxima.ts'
 import type { Finish } from './stopping.ts'
 
 /** Below this temperature a draw is greedy, as in vLLM. */
@@ -39,6 +40,11 @@ export interface SampledToken {
   readonly margin: number
 }
 
+export interface SampledTokenWithLogprobs extends SampledToken {
+  /** Null when the request did not ask for them. */
+  readonly logprobs: TokenLogprobs | null
+}
+
 /** A token a draft may propose, with its perturbed logit: the best one is what sample() would draw from the row. */
 export interface Candidate {
   readonly tokenId: number
@@ -47,8 +53,11 @@ export interface Candidate {
 
 /** Buffers of a draw; one set serves every sampler of an engine, since draws never overlap. */
 interface Scratch {
-  readonly maxima: GroupMaxima
-  readonly bins: MassBins
+  /** Of the model's own row, last scanned. */
+  readonly rawMaxima: GroupMaxima
+  /** Of the row with the request's edits. */
+  readonly editedMaxima: GroupMaxima
+  readonly normaliser: Normaliser
   readonly allowed: AllowedSet
   readonly edits: RowEdits
   readonly top: TopScores
@@ -59,7 +68,15 @@ const scratches = new WeakMap<SamplerShape, Scratch>()
 function scratchOf(shape: SamplerShape): Scratch {
   const known = scratches.get(shape)
   if (known !== undefined) return known
-  const made = { maxima: new GroupMaxima(shape.vocabSize), bins: new MassBins(), allowed: new AllowedSet(), edits: new RowEdits(), top: new TopScores(MAX_WIDTH) }
+  const { vocabSize } = shape
+  const made = {
+    rawMaxima: new GroupMaxima(vocabSize),
+    editedMaxima: new GroupMaxima(vocabSize),
+    normaliser: new Normaliser(),
+    allowed: new AllowedSet(),
+    edits: new RowEdits(),
+    top: new TopScores(Math.max(MAX_WIDTH, MAX_LOGPROBS)),
+  }
   scratches.set(shape, made)
   return made
 }
@@ -119,6 +136,14 @@ export class SequenceSampler {
     return { tokenId: top.tokenIds[0]!, margin }
   }
 
+  /** sample(), and the log-probabilities of what it drew when the request asked for them: both from one scan of the row. */
+  sampleWithLogprobs(logits: Float32Array, position: number): SampledTokenWithLogprobs {
+    const { tokenId, margin } = this.sampleAt(logits, position, [])
+    const { logprobs } = this.params
+    const scanned = { row: logits, maxima: this.#scratch.rawMaxima }
+    return { tokenId, margin, logprobs: logprobs === null ? null : scannedLogprobs(scanned, tokenId, logprobs, this.#scratch) }
+  }
+
   /**
    * The best tokens of a draft model's row under this sequence's own parameters and noise, best first: what a draft should
    * propose after `pathTokens`. At most `width` (<= 16), fewer when the filters leave fewer.
@@ -142,17 +167,20 @@ export class SequenceSampler {
 
   /** Log-probabilities of a token in the model's own row, as the request asked for them; null when it did not. */
   logprobsOf(logits: Float32Array, tokenId: number): TokenLogprobs | null {
-    return this.params.logprobs === null ? null : tokenLogprobs(logits, tokenId, this.params.logprobs, this.#scratch)
+    if (this.params.logprobs === null) return null
+    const { rawMaxima } = this.#scratch
+    rawMaxima.scan(logits)
+    return scannedLogprobs({ row: logits, maxima: rawMaxima }, tokenId, this.params.logprobs, this.#scratch)
   }
 
   #best(logits: Float32Array, position: number, pathTokens: readonly number[], width: number): TopScores {
     if (logits.length !== this.#vocabSize) throw new RubatoError('row_width', `a row has ${logits.length} logits, the vocabulary ${this.#vocabSize}`)
-    const { edits, maxima, top } = this.#scratch
+    const { edits, rawMaxima, editedMaxima, top } = this.#scratch
+    rawMaxima.scan(logits)
     try {
       this.#process(logits, pathTokens)
-      maxima.scan(logits)
-      top.reset(width)
-      this.#draw(logits, position)
+      if (edits.count > 0) editedMaxima.amend(rawMaxima, logits, edits)
+      this.#draw({ row: logits, maxima: edits.count > 0 ? editedMaxima : rawMaxima }, position, width)
     } finally {
       edits.undo(logits)
     }
@@ -170,15 +198,16 @@ export class SequenceSampler {
     for (const tokenId of pathTokens) this.#history.pop(tokenId)
   }
 
-  #draw(row: Float32Array, position: number): void {
-    const { maxima, allowed, top } = this.#scratch
-    const scanned = { row, maxima }
+  #draw(scanned: ScannedRow, position: number, width: number): void {
+    const { allowed, top } = this.#scratch
+    scanned.maxima.assertDrawable()
     if (this.#greedy) {
-      topByLogit(scanned, top)
+      topByLogit(scanned, width, top)
       return
     }
-    const cut = allowed.cutOf(scanned, this.params)
     this.#noise.moveTo(position)
-    topByPerturbedLogit(scanned, cut, { temperature: this.params.temperature, noise: this.#noise }, top)
+    const draw = { temperature: this.params.temperature, noise: this.#noise, width }
+    topByPerturbedLogit(scanned, allowed.boundingCut(scanned, this.params), draw, top)
+    if (!allowed.isCertain(scanned, top)) topByPerturbedLogit(scanned, allowed.exactCut(scanned, this.params), draw, top)
   }
 }

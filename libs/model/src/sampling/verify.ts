@@ -35,8 +35,7 @@ export function verifyTree(sampler: SequenceSampler, tree: TokenTree | null, row
   const logprobs: TokenLogprobs[] = []
   for (let node = -1; ; ) {
     const row = rows.subarray((node + 1) * vocabSize, (node + 2) * vocabSize)
-    const { tokenId, margin } = sampler.sample(row, position + tokenIds.length)
-    const tokenLogprobs = sampler.logprobsOf(row, tokenId)
+    const { tokenId, margin, logprobs: tokenLogprobs } = sampler.sampleWithLogprobs(row, position + tokenIds.length)
     sampler.commit(tokenId)
     tokenIds.push(tokenId)
     margins.push(margin)

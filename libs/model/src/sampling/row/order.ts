@@ -26,3 +26,10 @@ export function logitOfKey(key: number): number {
 export function tokenIdOfKey(key: number): number {
   return ID_SPAN - 1 - (key - Math.floor(key / ID_SPAN) * ID_SPAN)
 }
+
+/** The next greater float32 of a logit that is not NaN. */
+export function nextAbove(logit: number): number {
+  FLOAT_VIEW[0] = logit + 0 // from -0 it is one step up too, not a step to +0
+  BITS_VIEW[0] = BITS_VIEW[0]! + (BITS_VIEW[0]! < 0 ? -1 : 1)
+  return FLOAT_VIEW[0]!
+}

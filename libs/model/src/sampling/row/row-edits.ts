@@ -14,6 +14,20 @@ export class RowEdits {
   #replaced = new Float32Array(256)
   #count = 0
 
+  /** Number of writes so far; a token may have been written more than once. */
+  get count(): number {
+    return this.#count
+  }
+
+  tokenIdAt(edit: number): number {
+    return this.#tokenIds[edit]!
+  }
+
+  /** The logit that a write replaced. */
+  replacedAt(edit: number): number {
+    return this.#replaced[edit]!
+  }
+
   set(row: Float32Array, tokenId: number, logit: number): void {
     if (this.#count === this.#tokenIds.length) this.#grow()
     this.#tokenIds[this.#count] = tokenId
@@ -52,12 +66,13 @@ export function mask(row: Float32Array, edits: RowEdits, tokenIds: readonly numb
  */
 export function penalise(row: Float32Array, edits: RowEdits, history: TokenHistory, params: SamplingParams): void {
   const { repetitionPenalty, frequencyPenalty, presencePenalty } = params
-  for (let slot = 0; slot < history.size; slot++) {
-    const generated = history.generatedAt(slot)
-    if (generated === 0 && !history.inPromptAt(slot)) continue
-    const tokenId = history.tokenIdAt(slot)
+  const { size, tokenIds, generated, inPrompt } = history
+  for (let slot = 0; slot < size; slot++) {
+    const count = generated[slot]!
+    if (count === 0 && inPrompt[slot] === 0) continue
+    const tokenId = tokenIds[slot]!
     const logit = row[tokenId]!
     const repeated = logit > 0 ? logit / repetitionPenalty : logit * repetitionPenalty
-    edits.set(row, tokenId, generated === 0 ? repeated : repeated - frequencyPenalty * generated - presencePenalty)
+    edits.set(row, tokenId, count === 0 ? repeated : repeated - frequencyPenalty * count - presencePenalty)
   }
 }

@@ -31,17 +31,19 @@ export class TokenHistory {
     this.#generated[slot]!--
   }
 
-  tokenIdAt(slot: number): number {
-    return this.#tokenIds[slot]!
+  /** Token of each slot; like the two below, valid until the next token is added. */
+  get tokenIds(): Int32Array {
+    return this.#tokenIds
   }
 
-  /** How often the slot's token was generated. */
-  generatedAt(slot: number): number {
-    return this.#generated[slot]!
+  /** How often each slot's token was generated. */
+  get generated(): Int32Array {
+    return this.#generated
   }
 
-  inPromptAt(slot: number): boolean {
-    return this.#inPrompt[slot] === 1
+  /** 1 for a slot whose token stands in the prompt. */
+  get inPrompt(): Uint8Array {
+    return this.#inPrompt
   }
 
   #slot(tokenId: number): number {

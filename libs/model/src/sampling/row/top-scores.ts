@@ -1,11 +1,10 @@
 // The best tokens of a row by perturbed logit (logit / temperature + noise), found without computing noise for tokens that
 // can no longer be among them. Exact: the pruning bound is the range of the noise itself (docs/sampling.md).
-import { GUMBEL_MAX, GUMBEL_MIN, gumbelOf, noiseBits } from '../noise.ts'
-import { GROUP_SIZE } from './group-maxima.ts'
-import { isLeft } from './token-list.ts'
+import { GUMBEL_MAX, GUMBEL_MIN, gumbelOf, nextNoisy, noiseBits } from '../noise.ts'
+import { isLeft } from '../filters/token-list.ts'
 import type { SequenceNoise } from '../noise.ts'
 import type { ScannedRow } from './group-maxima.ts'
-import type { Cut } from './token-list.ts'
+import type { Cut } from '../filters/token-list.ts'
 
 const STEPS_PER_NAT = 16
 /** Groups whose greatest logit is within this many nats of the row's are looked at first, to raise the bar early. */
@@ -15,11 +14,13 @@ const HOT_NATS = 3
 export interface Draw {
   readonly temperature: number
   readonly noise: SequenceNoise
+  /** Number of best tokens asked for. */
+  readonly width: number
 }
 
 /** Entry i: noise bits up to this value give less noise than GUMBEL_MIN + i / 16, with a little to spare for rounding. */
 const TOO_FEW_BITS: Int32Array = Int32Array.from({ length: Math.ceil((GUMBEL_MAX - GUMBEL_MIN) * STEPS_PER_NAT) + 1 }, (_, step) =>
-  Math.floor(2 ** 24 * Math.exp(-Math.exp(-(GUMBEL_MIN + step / STEPS_PER_NAT))) - 4),
+  Math.max(-1, Math.floor(2 ** 24 * Math.exp(-Math.exp(-(GUMBEL_MIN + step / STEPS_PER_NAT))) - 4)),
 )
 
 /** The best `width` tokens offered so far, best first; equal scores go to the lower id. */
@@ -63,23 +64,33 @@ export class TopScores {
   }
 }
 
-/** Fills `top` with the greatest logits themselves (greedy). */
-export function topByLogit({ row, maxima }: ScannedRow, top: TopScores): void {
-  const { values, vocabSize } = maxima
+/** Fills `top`, reset to `width`, with the greatest logits themselves (greedy). */
+export function topByLogit({ row, maxima }: ScannedRow, width: number, top: TopScores): void {
+  const { values } = maxima
+  top.reset(width)
+  if (width === 0) return
+  // The width-th greatest of the group maxima is a bar from the start: width tokens reach it, so few groups need a look.
+  for (let group = 0; group < values.length; group++) if (values[group]! > top.bar) top.offer(group, values[group]!)
+  const floor = top.bar
+  top.reset(width)
   for (let group = 0; group < values.length; group++) {
-    if (!(values[group]! > -Infinity && values[group]! >= top.bar)) continue
-    const end = Math.min((group + 1) * GROUP_SIZE, vocabSize)
-    for (let i = group * GROUP_SIZE; i < end; i++) {
+    if (values[group]! < floor || values[group] === -Infinity) continue
+    const end = maxima.endOf(group)
+    let bar = Math.max(floor, top.bar)
+    for (let i = maxima.startOf(group); i < end; i++) {
       const logit = row[i]!
-      if (logit >= top.bar && logit > -Infinity) top.offer(i, logit)
+      if (!(logit >= bar) || logit === -Infinity) continue
+      top.offer(i, logit)
+      bar = Math.max(floor, top.bar)
     }
   }
 }
 
-/** Fills `top` with the greatest perturbed logits among the tokens that `cut` leaves, at a temperature > 0. */
+/** Fills `top`, reset to the draw's width, with the greatest perturbed logits among the tokens that `cut` leaves, at a temperature > 0. */
 export function topByPerturbedLogit(scanned: ScannedRow, cut: Cut, draw: Draw, top: TopScores): void {
   const { values, max } = scanned.maxima
   const hot = max - HOT_NATS * draw.temperature
+  top.reset(draw.width)
   for (let group = 0; group < values.length; group++) {
     if (values[group]! >= hot && values[group]! >= cut.logit) offerGroup(scanned, group, cut, draw, top)
   }
@@ -96,26 +107,23 @@ function requiredBits(gapNats: number): number {
   return TOO_FEW_BITS[step] ?? 2 ** 24
 }
 
-/** Most tokens of a group fail on their noise bits alone, against what the group's greatest logit would need. */
+/** Offers the tokens of a group: nearly all fail on their noise alone, against what the group's greatest logit would need. */
 function offerGroup({ row, maxima }: ScannedRow, group: number, cut: Cut, draw: Draw, top: TopScores): void {
-  const { temperature } = draw
-  const { keyA, keyB } = draw.noise
+  const { temperature, noise } = draw
   const perTemperature = 1 / temperature
   const groupNats = maxima.values[group]! * perTemperature
-  let bar = top.bar
-  let groupBits = requiredBits(bar - groupNats)
-  const end = Math.min((group + 1) * GROUP_SIZE, maxima.vocabSize)
-  if (groupBits === 2 ** 24) return
-  for (let i = group * GROUP_SIZE; i < end; i++) {
-    const bits = noiseBits(i, keyA, keyB)
-    if (bits <= groupBits) continue
+  const end = maxima.endOf(group)
+  let groupBits = requiredBits(top.bar - groupNats)
+  for (let i = maxima.startOf(group); groupBits < 2 ** 24; i++) {
+    i = nextNoisy(i, end, noise, groupBits)
+    if (i === end) return
     const logit = row[i]!
     if (!isLeft(cut, logit, i)) continue
-    if (bits <= requiredBits(bar - logit * perTemperature)) continue
+    const bits = noiseBits(i, noise.keyA, noise.keyB)
+    if (bits <= requiredBits(top.bar - logit * perTemperature)) continue
     const score = logit / temperature + gumbelOf(bits)
-    if (score < bar) continue
+    if (score < top.bar) continue
     top.offer(i, score)
-    bar = top.bar
-    groupBits = requiredBits(bar - groupNats)
+    groupBits = requiredBits(top.bar - groupNats)
   }
 }

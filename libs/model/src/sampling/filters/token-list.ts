@@ -1,5 +1,5 @@
 // A short list of tokens and selection from it by the token order, in expected linear time: no sorting.
-import { logitOfKey, orderKey, tokenIdOfKey } from './order.ts'
+import { logitOfKey, orderKey, tokenIdOfKey } from '../row/order.ts'
 
 /** The tokens a filter leaves: logits above `logit`, and at `logit` the ids up to `tokenId`. */
 export interface Cut {
