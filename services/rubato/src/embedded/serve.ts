@@ -8,6 +8,8 @@ import { EmbeddedCluster } from './cluster.ts'
 
 const READY_TIMEOUT_MS = 10_000
 const READY_POLL_MS = 5
+/** Beyond --shutdown-timeout, for engines and pools to close. */
+const FORCED_EXIT_AFTER_MS = 10_000
 
 function hostPort(host: string, port: number): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
@@ -50,6 +52,8 @@ export async function serve(config: ServeConfig): Promise<number> {
   }
   const { code, reason } = await ended
   log.info({ reason, limitMs: config.shutdownTimeoutMs }, 'draining')
+  // A model run that never returns cannot be interrupted; the process must end all the same.
+  setTimeout(() => process.exit(1), config.shutdownTimeoutMs + FORCED_EXIT_AFTER_MS).unref()
   await cluster.close(config.shutdownTimeoutMs)
   log.info({}, 'stopped')
   return code
