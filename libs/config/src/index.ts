@@ -1,3 +1,3 @@
 export { CheckpointError, InvalidArgument, RubatoError } from './errors.ts'
 export type { RubatoErrorOptions } from './errors.ts'
-export type { BatchingName, DispatchName, LogLevel, ServeConfig } from './serve-config.ts'
+export type { BatchingName, LogLevel, ServeConfig } from './serve-config.ts'

@@ -1,7 +1,6 @@
 // Everything `rubato serve` can be told, fully resolved: flags over environment over rubato.yaml over defaults.
 
 export type BatchingName = 'sarathi' | 'prefill-first' | 'orca'
-export type DispatchName = 'slo' | 'freeness' | 'jsq' | 'kv-aware' | 'round-robin'
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
 export interface ServeConfig {

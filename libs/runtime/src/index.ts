@@ -7,5 +7,5 @@ export { LiveScheduler } from './live-scheduler.ts'
 export { LiveShell } from './live-shell.ts'
 
 export type { AsyncPortOptions } from './async-port.ts'
-export type { InstanceEvent, InstanceHostOptions } from './instance-host.ts'
+export type { InstanceEvent, InstanceHostOptions, OpenedInstance } from './instance-host.ts'
 export type { LiveActor, LiveShellOptions, StopReport } from './live-shell.ts'

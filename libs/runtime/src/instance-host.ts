@@ -18,14 +18,19 @@ export type InstanceEvent =
   | { readonly kind: 'engine-died'; readonly incarnation: number; readonly error: Error; readonly restartInMs: number }
   | { readonly kind: 'gave-up'; readonly error: Error }
 
+export interface OpenedInstance {
+  readonly engine: Engine
+  readonly batching: BatchingPolicy
+  readonly costModel?: StepCostModel
+}
+
 export interface InstanceHostOptions {
   readonly instanceId: string
   readonly address: string
   /** Routers that each incarnation announces itself to. */
   readonly announceTo?: readonly string[]
-  readonly openEngine: () => Promise<Engine>
-  /** Made anew for each incarnation: its cost model may differ. */
-  readonly batching: (engine: Engine) => { readonly policy: BatchingPolicy; readonly costModel?: StepCostModel }
+  /** Opens what one incarnation runs on. When it rejects it leaves nothing open. */
+  readonly open: () => Promise<OpenedInstance>
   readonly limits: InstanceLimits
   readonly enablePrefixCache: boolean
   readonly onEvent: (event: InstanceEvent) => void
@@ -41,26 +46,26 @@ export class InstanceHost {
   readonly #shell: LiveShell
   readonly #options: InstanceHostOptions
   readonly #abort = new AbortController()
-  #engine: Engine
+  #opened: OpenedInstance
   #actor: LiveActor
   #incarnation = 1
   #running: Promise<void>
 
-  private constructor(shell: LiveShell, options: InstanceHostOptions, engine: Engine) {
+  private constructor(shell: LiveShell, options: InstanceHostOptions, opened: OpenedInstance) {
     this.#shell = shell
     this.#options = options
-    this.#engine = engine
+    this.#opened = opened
     this.#actor = this.#spawn()
     this.#running = this.#watch()
   }
 
-  /** Opens the first engine and starts the actor. Rejects with what openEngine rejects with. */
+  /** Opens the first engine and starts the actor. Rejects with what `open` rejects with. */
   static async start(shell: LiveShell, options: InstanceHostOptions): Promise<InstanceHost> {
-    return new InstanceHost(shell, options, await options.openEngine())
+    return new InstanceHost(shell, options, await options.open())
   }
 
   get engine(): Engine {
-    return this.#engine
+    return this.#opened.engine
   }
 
   get incarnation(): number {
@@ -71,17 +76,16 @@ export class InstanceHost {
   async stop(): Promise<void> {
     this.#abort.abort()
     await this.#actor.stop()
-    await this.#engine.close()
+    await this.engine.close()
     await this.#running
   }
 
   #spawn(): LiveActor {
-    const { instanceId, address, announceTo = [], batching, limits, enablePrefixCache, onEvent } = this.#options
-    const engine = this.#engine
+    const { instanceId, address, announceTo = [], limits, enablePrefixCache, onEvent } = this.#options
+    const { engine, ...policy } = this.#opened
     const incarnation = this.#incarnation
     const rootHash = (cacheSalt: string): string => blockRoot(engine.shape.modelFingerprint, cacheSalt)
-    const { policy, ...cost } = batching(engine)
-    const config = { instanceId, address, announceTo, incarnation, shape: engine.shape, batching: policy, ...cost, limits, hashBlock: sha256Block, rootHash, enablePrefixCache }
+    const config = { instanceId, address, announceTo, incarnation, shape: engine.shape, ...policy, limits, hashBlock: sha256Block, rootHash, enablePrefixCache }
     const actor = this.#shell.spawn({ address, factory: () => ({ actor: new InstanceActor(config), effects: engineEffects(engine) }) })
     onEvent({ kind: 'started', incarnation })
     return actor
@@ -91,7 +95,7 @@ export class InstanceHost {
     let deaths = 0
     for (;;) {
       const startedMs = performance.now()
-      const error = await this.#engine.closed
+      const error = await this.engine.closed
       if (error === null || this.#abort.signal.aborted) return
       deaths = performance.now() - startedMs > HEALTHY_MS ? 1 : deaths + 1
       if (!(await this.#replace(error, deaths))) return
@@ -100,7 +104,7 @@ export class InstanceHost {
 
   /** A new engine and incarnation after the given death; false when the host is stopped or gives up. */
   async #replace(error: Error, deaths: number): Promise<boolean> {
-    const { onEvent, openEngine } = this.#options
+    const { onEvent, open } = this.#options
     if (deaths > MAX_DEATHS) {
       onEvent({ kind: 'gave-up', error: new RubatoError('engine_failed', `the engine died ${deaths} times in a row: ${error.message}`, { cause: error }) })
       return false
@@ -110,10 +114,9 @@ export class InstanceHost {
     try {
       await delay(restartInMs, undefined, { signal: this.#abort.signal })
       await this.#actor.stop()
-      const engine = await openEngine()
-      this.#engine = engine
+      this.#opened = await open()
       if (this.#abort.signal.aborted) {
-        await engine.close()
+        await this.engine.close()
         return false
       }
     } catch (cause) {

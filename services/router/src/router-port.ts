@@ -4,11 +4,12 @@
 // 1. A sink hears nothing before submit() returned, and nothing after its last event or its own cancel().
 // 2. A sink that throws is cut off and its request cancelled; nobody else notices.
 import { randomInt } from 'node:crypto'
-import { DONE, done, failed } from '@rubato/actor'
+import { DONE } from '@rubato/actor'
 import type { EffectPort, EffectRun } from '@rubato/actor'
 import { InvalidArgument, RubatoError } from '@rubato/config'
 import { StopMatcher } from '@rubato/model/text'
 import type { TextModel, TextPool } from '@rubato/model/text'
+import { asyncPort } from '@rubato/runtime'
 import type { ClientDelivery, ClientId, DeliverEffect, FrontDoorMessage, ServedModel, TextStreams, TokenizeEffect } from './actor/state/messages.ts'
 import type { ClientHandle, ClientInput, ClientRequest, ClientSink, RouterPort } from './client.ts'
 
@@ -51,13 +52,10 @@ export function createRouterPort(options: RouterPortOptions): RouterPortParts {
     },
     effects: {
       deliver: { limit: 65_536, perform: (effect, run) => clients.deliver((effect as DeliverEffect).events, run) },
-      tokenize: {
+      tokenize: asyncPort<TokenizeEffect>({
         limit: options.tokenizeLimit ?? 1024,
-        perform(effect, run) {
-          const { model, input, addSpecialTokens } = effect as TokenizeEffect
-          tokenize(model, input, addSpecialTokens, run.signal).then((ids) => run.complete(done(ids)), (error: unknown) => run.complete(failed(error)))
-        },
-      },
+        perform: ({ model, input, addSpecialTokens }, signal) => tokenize(model, input, addSpecialTokens, signal),
+      }),
     },
   }
 }

@@ -39,6 +39,7 @@ export class GraphWriter {
   readonly #initializers: Record<string, unknown>[] = []
   readonly #inputs: Record<string, unknown>[] = []
   readonly #outputs: Record<string, unknown>[] = []
+  readonly #weights = new Map<string, Value>()
   #counter = 0
 
   input(name: string, type: OnnxDataType, shape: readonly Dim[]): Value {
@@ -55,6 +56,17 @@ export class GraphWriter {
     const external_data = Object.entries(entries).map(([key, value]) => ({ key, value }))
     this.#initializers.push({ name, data_type: DATA_TYPE[type], dims: [...shape], external_data, data_location: 1 })
     return name
+  }
+
+  /** A stored weight as a value to compute with: declared once per graph, half precision cast to float32. */
+  weight(name: string, type: OnnxDataType, shape: readonly number[], data: ExternalData): Value {
+    const known = this.#weights.get(name)
+    if (known !== undefined) return known
+    const stored = this.external(name, type, shape, data)
+    const isHalf = type === 'float16' || type === 'bfloat16'
+    const value = isHalf ? this.node('Cast', [stored], { attributes: { to: DATA_TYPE.float32 } }) : stored
+    this.#weights.set(name, value)
+    return value
   }
 
   constant(name: string, type: OnnxDataType, shape: readonly number[], data: ArrayBufferView): Value {

@@ -20,7 +20,6 @@ export class CheckpointWeights implements WeightSource {
   readonly #tensors: ReadonlyMap<string, TensorLocation>
   /** Where each weight file really lies: ONNX Runtime follows no link out of its folder, and a Hugging Face cache is all links. */
   readonly #realFiles: ReadonlyMap<string, string>
-  readonly #declared = new Map<string, Value>()
 
   constructor(checkpoint: Checkpoint) {
     this.#tensors = checkpoint.tensors
@@ -30,15 +29,10 @@ export class CheckpointWeights implements WeightSource {
   }
 
   tensor(graph: GraphWriter, name: string): Value {
-    const declared = this.#declared.get(name)
-    if (declared !== undefined) return declared
     const at = this.#tensors.get(name)
     if (at === undefined) throw new Error(`weight ${name} was not loaded with the checkpoint`)
-    const data = { fileName: path.relative(this.folder, this.#realFiles.get(at.file)!), offsetBytes: at.offsetBytes, sizeBytes: at.sizeBytes }
-    const stored = graph.external(name, at.dtype, at.shape, data)
-    const value = at.dtype === 'float32' ? stored : graph.node('Cast', [stored], { attributes: { to: 1 } })
-    this.#declared.set(name, value)
-    return value
+    const fileName = path.relative(this.folder, this.#realFiles.get(at.file)!)
+    return graph.weight(name, at.dtype, at.shape, { fileName, offsetBytes: at.offsetBytes, sizeBytes: at.sizeBytes })
   }
 
   linear(graph: GraphWriter, x: Value, name: string): Value {

@@ -161,7 +161,6 @@ class QuantizedWeights implements WeightSource {
   readonly folder: string
   readonly #checkpoint: Checkpoint
   readonly #manifest: Manifest
-  readonly #declared = new Map<string, Value>()
 
   constructor(checkpoint: Checkpoint, folder: string, manifest: Manifest) {
     this.folder = folder
@@ -169,27 +168,17 @@ class QuantizedWeights implements WeightSource {
     this.#manifest = manifest
   }
 
-  #stored(graph: GraphWriter, name: string): Value {
-    const known = this.#declared.get(name)
-    if (known !== undefined) return known
+  tensor(graph: GraphWriter, name: string): Value {
     const at = this.#manifest.tensors[name]
     if (at === undefined) throw new Error(`quantised weights hold no ${name}`)
-    const value = graph.external(name, at.dtype, at.shape, { fileName: DATA_FILE, offsetBytes: at.offsetBytes, sizeBytes: at.sizeBytes })
-    const isHalf = at.dtype === 'float16' || at.dtype === 'bfloat16'
-    const ready = isHalf ? graph.node('Cast', [value], { attributes: { to: 1 } }) : value
-    this.#declared.set(name, ready)
-    return ready
-  }
-
-  tensor(graph: GraphWriter, name: string): Value {
-    return this.#stored(graph, name)
+    return graph.weight(name, at.dtype, at.shape, { fileName: DATA_FILE, offsetBytes: at.offsetBytes, sizeBytes: at.sizeBytes })
   }
 
   linear(graph: GraphWriter, x: Value, name: string): Value {
     const out = this.#manifest.tensors[`${name}.quants`]!.shape[0]!
     const inputs = located(this.#checkpoint, `${name}.weight`).shape[1]!
-    const bias = this.#manifest.tensors[`${name}.bias`] === undefined ? [] : ['', '', this.#stored(graph, `${name}.bias`)]
-    return graph.node('MatMulNBits', [x, this.#stored(graph, `${name}.quants`), this.#stored(graph, `${name}.scales`), ...bias], {
+    const bias = this.#manifest.tensors[`${name}.bias`] === undefined ? [] : ['', '', this.tensor(graph, `${name}.bias`)]
+    return graph.node('MatMulNBits', [x, this.tensor(graph, `${name}.quants`), this.tensor(graph, `${name}.scales`), ...bias], {
       domain: 'com.microsoft',
       attributes: { K: inputs, N: out, bits: 8, block_size: INT8_BLOCK, accuracy_level: 4 },
     })

@@ -1,16 +1,13 @@
 // The embedded cluster: one router and N mixed instances in one process, on the in-process bus. The same actors as in a
 // distributed one; only their hosts and the bus differ.
 import { readFileSync } from 'node:fs'
-import { RubatoError } from '@rubato/config'
 import type { ServeConfig } from '@rubato/config'
-import type { Engine } from '@rubato/model'
 import { OnnxEngine, loadOrMeasureProfile } from '@rubato/model/engine'
 import { validateSampling } from '@rubato/model/sampling'
 import { TextPool } from '@rubato/model/text'
 import { batchingPolicy } from '@rubato/policy'
-import type { StepCostModel } from '@rubato/policy'
 import { InstanceHost, LiveShell, liveBus } from '@rubato/runtime'
-import type { InstanceEvent, InstanceHostOptions } from '@rubato/runtime'
+import type { InstanceEvent, OpenedInstance } from '@rubato/runtime'
 import { ROUTER_TIMING, RouterActor, createRouterPort, renderMetrics, startGrpcFrontDoor, startHttpFrontDoor } from '@rubato/service-router'
 import type { FrontDoor, FrontDoorOptions, RouterParts, RouterPort, ServedModel } from '@rubato/service-router'
 import type { Logger } from 'pino'
@@ -115,19 +112,17 @@ export class EmbeddedCluster {
 async function startInstance(shell: LiveShell, index: number, { text }: ModelText, options: ClusterOptions): Promise<InstanceHost> {
   const { config, log, onProgress, onFatal } = options
   const instanceId = `i${index}`
-  const openEngine = async (): Promise<OnnxEngine> => OnnxEngine.open(engineOptions(config, text), onProgress)
-  const profiles = new WeakMap<Engine, StepCostModel>()
-  const openProfiled = async (): Promise<Engine> => {
-    const engine = await openEngine()
-    const profile = await loadOrMeasureProfile({ engine, mode: config.profile, budgetMs: config.profileBudgetMs, cacheDir: config.cacheDir, threads: config.intraOpThreads, maxNumSeqs: config.maxNumSeqs, onProgress })
-    log.info({ instance: instanceId, source: profile.source, costModel: profile.model }, 'step-time profile')
-    profiles.set(engine, profile.model)
-    return engine
-  }
-  const batching: InstanceHostOptions['batching'] = (engine) => {
-    const costModel = profiles.get(engine)
-    if (costModel === undefined) throw new RubatoError('internal', 'the engine was not profiled')
-    return { policy: batchingPolicy(config.batching, { costModel }), costModel }
+  const open = async (): Promise<OpenedInstance> => {
+    const engine = await OnnxEngine.open(engineOptions(config, text), onProgress)
+    try {
+      const profile = await loadOrMeasureProfile({ engine, mode: config.profile, budgetMs: config.profileBudgetMs, cacheDir: config.cacheDir, threads: config.intraOpThreads, maxNumSeqs: config.maxNumSeqs, onProgress })
+      const { source, model: costModel } = profile
+      log.info({ instance: instanceId, source, costModel }, 'step-time profile')
+      return { engine, costModel, batching: batchingPolicy(config.batching, { costModel }) }
+    } catch (error) {
+      await engine.close()
+      throw error
+    }
   }
   const onEvent = (event: InstanceEvent): void => {
     const fields = { instance: instanceId, ...event }
@@ -139,8 +134,7 @@ async function startInstance(shell: LiveShell, index: number, { text }: ModelTex
     instanceId,
     address: `instance/${instanceId}`,
     announceTo: [ROUTER_ADDRESS],
-    openEngine: openProfiled,
-    batching,
+    open,
     limits: { maxNumSeqs: config.maxNumSeqs, maxNumBatchedTokens: config.maxNumBatchedTokens },
     enablePrefixCache: config.enablePrefixCaching,
     onEvent,

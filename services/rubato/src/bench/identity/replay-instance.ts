@@ -71,8 +71,7 @@ export async function replayOnInstance(engine: RecordingEngine, options: ReplayO
   const host = await InstanceHost.start(shell, {
     instanceId: 'identity',
     address: INSTANCE,
-    openEngine: () => Promise.resolve(engine),
-    batching: () => ({ policy: batchingPolicy('sarathi', { costModel: COST_MODEL }) }),
+    open: () => Promise.resolve({ engine, batching: batchingPolicy('sarathi', { costModel: COST_MODEL }) }),
     limits: options.limits,
     enablePrefixCache: options.enablePrefixCache,
     onEvent: (event) => {
