@@ -2,7 +2,7 @@ export { describeCheckpoint } from './describe.ts'
 export { modelFingerprint } from './fingerprint.ts'
 export { loadGenerationDefaults } from './generation-defaults.ts'
 export { loadCheckpoint } from './load.ts'
-export { fileDigest, weightsDigest } from './weights/digest.ts'
+export { weightsDigest } from './weights/digest.ts'
 
 export type { Checkpoint, ModelConfig, RopeScaling, RopeScalingLlama3, TensorLocation, WeightDtype } from './checkpoint.ts'
 export type { CheckpointReport, CheckpointShape } from './describe.ts'

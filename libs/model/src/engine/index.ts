@@ -1,8 +1,6 @@
 export { cpuKernelClass, cpuModel } from './kernel-class.ts'
 export { OnnxEngine } from './onnx-engine.ts'
 export { loadOrMeasureProfile } from './profile/load-profile.ts'
-export { profileEngine } from './profile/profile-engine.ts'
-export { parseProfile } from './profile/profile-file.ts'
 export { SCRATCH_SAMPLING, ScratchArena, scratchTree } from './profile/scratch-arena.ts'
 export { ScratchBatch, canHold } from './profile/scratch-batch.ts'
 export { assertZeroCopyInputs } from './zero-copy.ts'

@@ -16,7 +16,7 @@ interface FileStamp {
 }
 
 /** sha256 (hex) of a whole file, streamed. */
-export async function fileDigest(file: string): Promise<string> {
+async function fileDigest(file: string): Promise<string> {
   const hash = createHash('sha256')
   for await (const part of createReadStream(file, { highWaterMark: READ_BYTES })) hash.update(part as Buffer)
   return hash.digest('hex')

@@ -1,8 +1,0 @@
-export { benchServeCommand } from './command.ts'
-export { BENCH_SERVE_DEFAULTS, DEFAULT_SLO_CLASSES } from './options.ts'
-export { renderReport } from './report/render.ts'
-export { saveReport } from './report/save.ts'
-export { runBenchServe } from './run.ts'
-export type { BackendName, BenchServeOptions, DatasetName, SloClass, TargetRule } from './options.ts'
-export type { BenchServeReport, ClassReport } from './report/report.ts'
-export type { BenchServeIo } from './run.ts'
