@@ -14,13 +14,14 @@ export interface Registration {
   close(): void
 }
 
-export type SendOutcome = 'sent' | 'no-receiver'
+export type SendOutcome = 'sent' | 'no-receiver' | 'too-large'
 
 export interface Bus {
   /** Takes an address until closed. Throws RubatoError `address_taken` when it has a receiver. */
   register(address: Address, receiver: Receiver): Registration
   /**
    * `sent`: handed to the transport, not that it arrived. `no-receiver`: nobody has that address, as far as this bus can tell.
+   * `too-large`: the transport cannot carry it, now or ever.
    */
   send(from: Address, to: Address, payload: unknown): SendOutcome
 }
