@@ -3,6 +3,8 @@ import { Server, ServerCredentials } from '@grpc/grpc-js'
 import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js'
 import { ReflectionService } from '@grpc/reflection'
 import { RubatoError } from '@rubato/config'
+import { listenDiverted } from './diverted-listener.ts'
+import type { Divert, DivertedListener } from './diverted-listener.ts'
 import { addHealth } from './health.ts'
 import { loadForReflection } from './protos.ts'
 
@@ -31,6 +33,8 @@ export interface GrpcServerOptions {
   /** Health of every service: SERVING while true. */
   readonly ready: () => boolean
   readonly maxReceiveBytes: number
+  /** Another protocol on the same port. @default none */
+  readonly divert?: Divert
 }
 
 export interface GrpcServerHandle {
@@ -48,16 +52,25 @@ function credentials(tls: TlsFiles | null): ServerCredentials {
   return ServerCredentials.createSsl(tls.clientCa, pair, tls.clientCa !== null)
 }
 
-function bind(server: Server, options: GrpcServerOptions): Promise<number> {
-  const { host, port, portFlag, tls } = options
-  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`
+function bindAlone(server: Server, { host, port, tls }: GrpcServerOptions): Promise<DivertedListener> {
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, credentials(tls), (error, boundPort) => {
-      if (error === null) resolve(boundPort)
-      else if (/EADDRINUSE/.test(error.message)) reject(new RubatoError('address_in_use', `gRPC port ${address} is taken: free it or choose another with ${portFlag}`, { field: portFlag, cause: error }))
-      else reject(new RubatoError('bind_failed', `cannot listen for gRPC on ${address}: ${error.message}`, { field: portFlag, cause: error }))
-    })
+    server.bindAsync(addressOf({ host, port }), credentials(tls), (error, boundPort) => (error === null ? resolve({ port: boundPort, close: () => {} }) : reject(error)))
   })
+}
+
+function addressOf({ host, port }: Pick<GrpcServerOptions, 'host' | 'port'>): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+async function bind(server: Server, options: GrpcServerOptions): Promise<DivertedListener> {
+  const { divert, portFlag: field, tls } = options
+  try {
+    return await (divert === undefined ? bindAlone(server, options) : listenDiverted(server, credentials(tls), divert, options))
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause)
+    if (/EADDRINUSE/.test(message)) throw new RubatoError('address_in_use', `gRPC port ${addressOf(options)} is taken: free it or choose another with ${field}`, { field, cause })
+    throw new RubatoError('bind_failed', `cannot listen for gRPC on ${addressOf(options)}: ${message}`, { field, cause })
+  }
 }
 
 /** Starts serving. Throws RubatoError `address_in_use` (naming the flag) or `bind_failed`. */
@@ -72,7 +85,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const names = options.services.map((service) => service.name)
   const health = addHealth(server, names, options.ready)
   new ReflectionService(loadForReflection(), { services: [...names, 'grpc.health.v1.Health'] }).addToServer(server)
-  const port = await bind(server, options).catch((error: unknown) => {
+  const listener = await bind(server, options).catch((error: unknown) => {
     health.stop()
     server.forceShutdown()
     throw error
@@ -80,6 +93,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   let closing: Promise<void> | null = null
   const close = (deadlineMs: number): Promise<void> => {
     health.stop()
+    listener.close()
     return new Promise((resolve) => {
       const timer = setTimeout(() => server.forceShutdown(), deadlineMs)
       server.tryShutdown(() => {
@@ -88,5 +102,5 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
       })
     })
   }
-  return { port, close: (deadlineMs) => (closing ??= close(deadlineMs)) }
+  return { port: listener.port, close: (deadlineMs) => (closing ??= close(deadlineMs)) }
 }

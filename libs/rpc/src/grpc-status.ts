@@ -27,6 +27,8 @@ const STATUS_OF_CODE: ReadonlyMap<string, status> = new Map([
   ['invalid_argument', status.INVALID_ARGUMENT],
   ['not_found', status.NOT_FOUND],
   ['already_exists', status.ALREADY_EXISTS],
+  ['failed_precondition', status.FAILED_PRECONDITION],
+  ['unimplemented', status.UNIMPLEMENTED],
   ['resource_exhausted', status.RESOURCE_EXHAUSTED],
   ['deadline_exceeded', status.DEADLINE_EXCEEDED],
   ['cancelled', status.CANCELLED],

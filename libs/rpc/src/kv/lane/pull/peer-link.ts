@@ -1,0 +1,234 @@
+// The link to one sender, at its receiver: the transfers over its lanes. What is asked for next, and where, LinkFlow decides.
+//
+// 1. A transfer survives the loss of lanes: what was under way on them is asked for again.
+// 2. Only the frame that was asked for on a lane is taken from it: its range, its encoding, its length and, over plain TCP, its sum.
+// 3. The memory of a transfer that ended early is nobody's any more: a frame under way may still be read into it.
+import { randomBytes, randomInt } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+import { AdaptiveControl, LinkFlow } from '@rubato/policy'
+import type { KvEncoding, LinkReport, Want } from '@rubato/policy'
+import { RubatoError } from '@rubato/config'
+import type { BufferPool } from '../../buffer-pool.ts'
+import { PULL_METHOD } from '../../grpc/kv-service.ts'
+import type { KvPullRequest } from '../../kv-transport.ts'
+import { transferBytes } from '../../offer-book.ts'
+import { decodePayload, mostEncodedBytes } from '../frame-codec.ts'
+import { KEY_BYTES, encodeLaneHeader } from '../lane-message.ts'
+import type { LaneHeader } from '../lane-message.ts'
+import { IncomingTransfer, linkFailed } from './incoming-transfer.ts'
+import { LaneSet } from './lane-set.ts'
+import type { LaneKind, LaneSetOptions } from './lane-set.ts'
+
+export interface PeerLinkOptions extends LaneSetOptions {
+  /** Encodings taken beside raw. */
+  readonly encodings: readonly KvEncoding[]
+  readonly pool: BufferPool
+  /** The link has failed; the next pull opens a new one. */
+  readonly onFailed: () => void
+}
+
+/** Between two echoes, beside the time that one takes. */
+const ECHO_EVERY_MS = 5
+/** Senders send what they are asked for, which is never more. */
+const MAX_FRAME_BYTES = 1 << 20
+/** Connections of one machine share its memory: one is as fast as several. */
+const LOCAL_LANES = 1
+
+export class PeerLink {
+  readonly #options: PeerLinkOptions
+  readonly #lanes: LaneSet
+  readonly #transfers = new Map<number, IncomingTransfer>()
+  readonly #control: AdaptiveControl
+  readonly #flow: LinkFlow
+  #greeting: Promise<void> | null = null
+  #lastTransferId = randomInt(2 ** 32)
+  #echoAskedMs: number | null = null
+  #echoTimer: NodeJS.Timeout | undefined
+
+  constructor(options: PeerLinkOptions) {
+    this.#options = options
+    this.#control = new AdaptiveControl(options.encodings)
+    this.#flow = new LinkFlow(this.#control)
+    this.#lanes = new LaneSet(options, {
+      listenerOf: (laneId, isSummed) => ({
+        placeFor: (header) => this.#placeFor(laneId, header),
+        onMessage: (header, payload) => this.#take(laneId, header, payload, isSummed()),
+      }),
+      opened: (laneId, roundTripMs) => this.#opened(laneId, roundTripMs),
+      lost: (laneId) => this.#lost(laneId),
+      failed: (cause) => this.fail(linkFailed(options.kvAddress, 'its lanes were lost', cause)),
+    })
+  }
+
+  get kind(): LaneKind | null {
+    return this.#lanes.kind
+  }
+
+  get report(): LinkReport {
+    return this.#control.report
+  }
+
+  /** Frames that were asked for again, since the link opened. */
+  get numAskedAgain(): number {
+    return this.#flow.numAskedAgain
+  }
+
+  get isIdle(): boolean {
+    return this.#transfers.size === 0
+  }
+
+  /** Rejects with NoLanes when the sender speaks none, with what connecting failed with, or as KvTransport.pull does. */
+  async pull(request: KvPullRequest, signal: AbortSignal): Promise<Uint8Array> {
+    await unlessAborted((this.#greeting ??= this.#lanes.greet()), signal, request.kvAddress)
+    const transfer = this.#begin(request)
+    const onAbort = (): void => this.#end(transfer, linkFailed(request.kvAddress, 'the pull was given up'))
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      return await transfer.whole
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** Ends every transfer with the error, and all lanes. */
+  fail(error: RubatoError): void {
+    this.#options.onFailed()
+    for (const transfer of this.#transfers.values()) this.#end(transfer, error)
+    clearTimeout(this.#echoTimer)
+    this.#lanes.close()
+  }
+
+  #begin(request: KvPullRequest): IncomingTransfer {
+    const { pool, idleTimeoutMs } = this.#options
+    const numBytes = transferBytes(request)
+    this.#lastTransferId = (this.#lastTransferId + 1) >>> 0
+    const transferId = this.#lastTransferId
+    const transfer = new IncomingTransfer({ transferId, key: randomBytes(KEY_BYTES), bytes: pool.take(numBytes), request, idleTimeoutMs }, (error) => this.#end(transfer, error))
+    this.#transfers.set(transferId, transfer)
+    const { token, requestId, epoch, modelFingerprint, numBlocks, blockBytes, isUrgent = false } = request
+    const opening = PULL_METHOD.requestSerialize({ token, requestId, recovery: epoch.recovery, hop: epoch.hop, modelFingerprint, numBlocks, blockBytes, transferId })
+    this.#lanes.send(0, [encodeLaneHeader('open', transferId, { key: transfer.key, payloadBytes: opening.byteLength }), opening])
+    this.#flow.begin({ transferId, numBytes, isUrgent })
+    this.#ask()
+    this.#echo()
+    return transfer
+  }
+
+  /** Over, whole or not. The sender is told, so that it lets go of the blocks. */
+  #end(transfer: IncomingTransfer, error: RubatoError | null): void {
+    const { transferId, key } = transfer
+    if (!this.#transfers.delete(transferId)) return
+    this.#flow.end(transferId)
+    this.#lanes.send(0, [encodeLaneHeader('end', transferId, { key, flag: error === null })])
+    transfer.settle(error)
+    this.#ask()
+  }
+
+  /** Asks for what may be under way. */
+  #ask(): void {
+    const byLane = new Map<number, Uint8Array[]>()
+    for (const want of this.#flow.wants(performance.now())) {
+      const messages = byLane.get(want.laneId) ?? []
+      messages.push(this.#wantMessage(want))
+      byLane.set(want.laneId, messages)
+    }
+    for (const [laneId, messages] of byLane) this.#lanes.send(laneId, messages)
+    if (!this.#flow.isIdle) this.#lanes.ensure(this.#control.numLanes)
+  }
+
+  #wantMessage({ transferId, firstByte, numBytes, encoding, isUrgent }: Want): Uint8Array {
+    return encodeLaneHeader('want', transferId, { key: this.#transfers.get(transferId)!.key, firstByte, numBytes, encoding, flag: isUrgent })
+  }
+
+  #opened(laneId: number, roundTripMs: number): void {
+    if (laneId === 0) {
+      if (this.kind === 'unix') this.#control.limitLanes(LOCAL_LANES)
+      this.#control.echoed(roundTripMs, performance.now())
+    }
+    this.#flow.laneOpened(laneId)
+    this.#ask()
+  }
+
+  #lost(laneId: number): void {
+    if (laneId === 0) this.#echoAskedMs = null
+    this.#flow.laneLost(laneId)
+    this.#ask()
+  }
+
+  /** Where a payload goes: a raw frame that is awaited right to its place, everything else to memory of its own. */
+  #placeFor(laneId: number, { kind, transferId, firstByte, numBytes, encoding, payloadBytes }: LaneHeader): Uint8Array {
+    if (kind !== 'frame' || numBytes > MAX_FRAME_BYTES || payloadBytes > mostEncodedBytes(numBytes)) throw new Error(`a sender sent '${kind}' of ${payloadBytes} bytes`)
+    const want = this.#flow.expected(transferId, firstByte)
+    if (want === undefined || encoding !== 'raw') return new Uint8Array(payloadBytes)
+    if (want.laneId !== laneId || want.numBytes !== numBytes || payloadBytes !== numBytes || want.encoding !== encoding) throw new Error('a frame came that nobody asked for')
+    return this.#transfers.get(transferId)!.bytes.subarray(firstByte, firstByte + numBytes)
+  }
+
+  /** Throws when the message is none that a sender sends. */
+  #take(laneId: number, header: LaneHeader, payload: Uint8Array, isSummed: boolean): void {
+    const { kind, transferId, flag } = header
+    const { kvAddress } = this.#options
+    const transfer = this.#transfers.get(transferId)
+    if (kind === 'frame') return this.#takeFrame(laneId, header, payload, isSummed)
+    if (kind === 'echo') return this.#echoed()
+    if (kind === 'broken') return transfer && this.#end(transfer, linkFailed(kvAddress, 'the transfer was broken off'))
+    if (kind !== 'refused') throw new Error(`a sender sent '${kind}'`)
+    const reason = flag ? 'what is asked for is not what is offered' : 'this token opens nothing'
+    if (transfer !== undefined) this.#end(transfer, new RubatoError('kv_refused', `${kvAddress} refused the pull: ${reason}`, { retryable: true }))
+  }
+
+  #takeFrame(laneId: number, header: LaneHeader, payload: Uint8Array, isSummed: boolean): void {
+    const { transferId, firstByte, numBytes, encoding, checksum } = header
+    const transfer = this.#transfers.get(transferId)
+    const want = this.#flow.expected(transferId, firstByte)
+    if (transfer === undefined || want === undefined) return
+    if (want.laneId !== laneId || want.numBytes !== numBytes || want.encoding !== encoding) throw new Error('a frame came that nobody asked for')
+    this.#lanes.worked()
+    for (const each of this.#transfers.values()) each.touch()
+    if (isSummed && crc32(payload) !== checksum) return this.#spoiled(transfer, firstByte)
+    if (encoding === 'raw') return this.#arrived(transfer, header)
+    decodePayload(payload, encoding, transfer.bytes.subarray(firstByte, firstByte + numBytes)).then(
+      () => this.#arrived(transfer, header),
+      () => this.#spoiled(transfer, firstByte),
+    )
+  }
+
+  #arrived(transfer: IncomingTransfer, { transferId, firstByte, payloadBytes, encodeMicros }: LaneHeader): void {
+    const isWhole = this.#flow.received({ transferId, firstByte, wireBytes: payloadBytes, encodeMs: encodeMicros / 1000 }, performance.now())
+    if (isWhole) this.#end(transfer, null)
+    else this.#ask()
+  }
+
+  #spoiled(transfer: IncomingTransfer, firstByte: number): void {
+    this.#flow.spoiled(transfer.transferId, firstByte)
+    const error = transfer.spoiled()
+    if (error === null) this.#ask()
+    else this.#end(transfer, error)
+  }
+
+  /** Keeps measuring the round trip, and shows the sender that somebody is there, while there are transfers. */
+  #echo(): void {
+    clearTimeout(this.#echoTimer)
+    if (this.isIdle || this.#echoAskedMs !== null) return
+    this.#echoAskedMs = performance.now()
+    this.#lanes.send(0, [encodeLaneHeader('echo', 0)])
+  }
+
+  #echoed(): void {
+    if (this.#echoAskedMs === null) return
+    const nowMs = performance.now()
+    this.#control.echoed(nowMs - this.#echoAskedMs, nowMs)
+    this.#echoAskedMs = null
+    this.#echoTimer = setTimeout(() => this.#echo(), ECHO_EVERY_MS)
+  }
+}
+
+/** The promise's outcome, or `kv_link_failed` as soon as the signal aborts. */
+function unlessAborted(promise: Promise<void>, signal: AbortSignal, kvAddress: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(linkFailed(kvAddress, 'the pull was given up'))
+    if (signal.aborted) return onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}
