@@ -1,7 +1,8 @@
 // One configuration flag: what it is called, what it accepts, what holds when nobody sets it.
 import type { z } from 'zod'
 
-export type FlagGroup = 'Model' | 'Server' | 'Scheduling' | 'Memory and threads' | 'Overload and shutdown' | 'Configuration and logs' | 'Not available in this version'
+export type FlagGroup =
+  | 'Model' | 'Server' | 'Cluster' | 'Scheduling' | 'Memory and threads' | 'Overload and shutdown' | 'Configuration, logs and traces'
 
 /** What a flag's value can be; null: nothing was said. */
 export type FlagValue = string | number | boolean | null
@@ -22,12 +23,26 @@ export interface Flag<T extends FlagValue> {
   readonly isPath?: (value: string) => boolean
   /** Never printed. */
   readonly secret?: boolean
+  /** Works, but is not shown in --help. */
+  readonly hidden?: boolean
 }
 
-/** Checks one entry of the table and keeps its value type. */
+/** The flags of one command, in the order of --help. */
+export type FlagTable = Readonly<Record<string, Flag<FlagValue>>>
+
+/** A value for every flag of a table. */
+export type FlagValues<T extends FlagTable> = { readonly [Name in keyof T]: T[Name] extends Flag<infer V> ? V : never }
+
+/** Checks one entry of a table and keeps its value type. */
 export function flag<T extends FlagValue>(definition: Flag<T>): Flag<T> {
   return definition
 }
+
+/** The rule for flags whose every value is a path. */
+export const always = (): boolean => true
+
+/** The rule for flags where these words mean something else than a path. */
+export const unless = (...words: readonly string[]) => (value: string): boolean => !words.includes(value)
 
 /** The default as --help shows it; null: nothing worth showing. */
 export function defaultText({ defaultText: words, fallback }: Flag<FlagValue>): string | null {

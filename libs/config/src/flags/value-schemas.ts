@@ -56,7 +56,17 @@ export function orWord<T>(word: string, schema: z.ZodType<T>): z.ZodType<T | nul
   return z.preprocess((raw) => (raw === word ? null : raw), schema.nullable())
 }
 
-/** A flag of which only the value that switches it off exists yet. */
-export function notYet<const T extends string | number>(off: T, what: string): z.ZodType<T> {
-  return z.preprocess((raw) => (typeof off === 'number' ? numberFromText(/^\d+$/)(raw) : raw), z.literal(off, { error: `${what} not available in this version; leave it at ${off}` }))
+/** Ports of listeners; 0: any free one. */
+export function port(): z.ZodType<number> {
+  return wholeNumber(0, 65_535)
+}
+
+/** A path to a file, or nothing. */
+export function file(): z.ZodType<string | null> {
+  return text().nullable()
+}
+
+/** The name of something in a cluster: it becomes part of addresses and of NATS subjects. */
+export function clusterName(): z.ZodType<string> {
+  return matching(/^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/, 'must be 1 to 63 letters, digits, - or _, and begin with a letter or digit')
 }

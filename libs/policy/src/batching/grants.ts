@@ -1,5 +1,10 @@
 // What all batching policies share: the order of service, and the ledger that no grant may overdraw.
-import type { BatchingSnapshot, BatchPlan, CellGrant, PrefillDemand } from './snapshot.ts'
+import type { BatchingSnapshot, BatchPlan, CellGrant, DecodeDemand, PrefillDemand } from './snapshot.ts'
+
+/** Rows of the decodes: last tokens, and the draft nodes that targets need. */
+export function decodeTokens(decodes: readonly DecodeDemand[]): number {
+  return decodes.reduce((sum, { nodes = 0 }) => sum + 1 + nodes, 0)
+}
 
 /** Started prefills first, then as many waiting ones as there are sequence slots, both in the given order. */
 export function serviceOrder(snapshot: BatchingSnapshot): readonly PrefillDemand[] {

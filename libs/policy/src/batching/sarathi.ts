@@ -1,10 +1,11 @@
 // Stall-free batching (Sarathi-Serve, OSDI'24 §4): decodes always run; prefill cells fill what the tightest target
 // leaves. Deviations from the paper: the token budget is computed each step from the cost model and the running
 // decodes' TPOT targets, not chosen once per deployment; cells are atomic, so the budget decides how many run.
-import { predictCellMs, predictDecodeMs } from '../cost-model/model.ts'
+import { predictCellMs } from '../cost-model/model.ts'
 import type { StepCostModel } from '../cost-model/model.ts'
+import { predictStepMs } from '../cost-model/step.ts'
 import type { BatchingPolicy, BatchingSnapshot, BatchPlan, DecodeDemand, PrefillDemand } from './snapshot.ts'
-import { GrantLedger, serviceOrder } from './grants.ts'
+import { GrantLedger, decodeTokens, serviceOrder } from './grants.ts'
 
 export interface SarathiOptions {
   readonly costModel: StepCostModel
@@ -33,9 +34,12 @@ export function isSpacedTurn(contextTokens: number, spacing: number): boolean {
   return (contextTokens * GOLDEN_RATIO) % 1 < 1 / spacing
 }
 
+/** How long the step may take for every target: one that emits several tokens has their time. */
 function tightestTpotMs(decodes: readonly DecodeDemand[]): number | null {
   let tightestMs: number | null = null
-  for (const { tpotMs } of decodes) if (tpotMs !== null && (tightestMs === null || tpotMs < tightestMs)) tightestMs = tpotMs
+  for (const { tpotMs, expectedTokens = 1 } of decodes) {
+    if (tpotMs !== null && (tightestMs === null || tpotMs * expectedTokens < tightestMs)) tightestMs = tpotMs * expectedTokens
+  }
   return tightestMs
 }
 
@@ -65,8 +69,7 @@ interface StepTimes {
 }
 
 function stepTimes(decodes: readonly DecodeDemand[], settings: Settings): StepTimes {
-  const contextTokensSum = decodes.reduce((sum, { contextTokens }) => sum + contextTokens, 0)
-  const decodeMs = predictDecodeMs(settings.costModel, { batch: decodes.length, contextTokensSum, nodes: 0 })
+  const decodeMs = predictStepMs(settings.costModel, { cells: [], decodes })
   const targetMs = tightestTpotMs(decodes)
   if (targetMs !== null) return { decodeMs, limitMs: targetMs * settings.safetyRatio, isTarget: true }
   return { decodeMs, limitMs: settings.defaultTbtMs ?? decodeMs * settings.defaultTbtFactor, isTarget: false }
@@ -86,7 +89,7 @@ function mayOverrun(snapshot: BatchingSnapshot, first: PrefillDemand, times: Ste
 
 function plan(snapshot: BatchingSnapshot, settings: Settings): BatchPlan {
   const { decodes } = snapshot
-  const ledger = new GrantLedger(snapshot, decodes.length)
+  const ledger = new GrantLedger(snapshot, decodeTokens(decodes))
   const times = stepTimes(decodes, settings)
   let stepMs = times.decodeMs
   const grantCells = (prefill: PrefillDemand): boolean => {

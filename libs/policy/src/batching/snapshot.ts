@@ -7,6 +7,10 @@ export interface DecodeDemand {
   readonly contextTokens: number
   /** Per-output-token target of its request; null: none. */
   readonly tpotMs: number | null
+  /** Draft nodes that its target needs in this step: they go before cells. @default 0 */
+  readonly nodes?: number
+  /** Tokens that it will emit in this step. @default 1 */
+  readonly expectedTokens?: number
 }
 
 /** One request whose prompt (or recomputed tail) is not yet in KV, in the order the instance would serve them. */

@@ -3,9 +3,8 @@
 import path from 'node:path'
 import { InvalidArgument } from '../errors.ts'
 import { nearestName } from '../flags/nearest.ts'
-import { SERVE_FLAGS, SERVE_FLAG_NAMES } from './serve-flags.ts'
-import type { ServeFlagName } from './serve-flags.ts'
-import type { Flag, FlagValue } from '../flags/flag.ts'
+import type { FlagTable } from '../flags/flag.ts'
+import { EVERY_FLAG } from '../commands/command-flags.ts'
 
 /** A parsed YAML file; its keys are flag names in kebab or snake case. */
 export interface ConfigFile {
@@ -35,22 +34,23 @@ const ENV_PREFIX = 'RUBATO_'
 const FOREIGN_VARIABLES: ReadonlySet<string> = new Set(['RUBATO_NO_SYSTEM_INSTALL', 'RUBATO_TEST_SEED'])
 
 interface Spelling {
-  readonly name: ServeFlagName
+  readonly name: string
   /** The `no-` form of a switch. */
   readonly negated: boolean
 }
 
-function spellings(): ReadonlyMap<string, Spelling> {
+type Spellings = ReadonlyMap<string, Spelling>
+
+function spellingsOf(table: FlagTable): Spellings {
   const all = new Map<string, Spelling>()
-  for (const name of SERVE_FLAG_NAMES) {
-    const { aliases = [], placeholder }: Flag<FlagValue> = SERVE_FLAGS[name]
+  for (const [name, { aliases = [], placeholder }] of Object.entries(table)) {
     for (const spelling of [name, ...aliases]) all.set(spelling, { name, negated: false })
     if (placeholder === null) all.set(`no-${name}`, { name, negated: true })
   }
   return all
 }
 
-const SPELLINGS = spellings()
+const EVERY_SPELLING = spellingsOf(EVERY_FLAG)
 
 /** `--config` or RUBATO_CONFIG; null: neither is given. It cannot be part of the resolved values, which need the file. */
 export function configFilePath({ flags, env }: Pick<FlagSources, 'flags' | 'env'>): string | null {
@@ -58,50 +58,56 @@ export function configFilePath({ flags, env }: Pick<FlagSources, 'flags' | 'env'
   return typeof value === 'string' ? value : null
 }
 
-/** What is set for each flag, by precedence. Throws InvalidArgument naming an unknown or contradictory spelling. */
-export function gatherValues({ flags, env, file }: FlagSources, cwd: string): Map<ServeFlagName, Given> {
-  return new Map([...(file === null ? [] : fromFile(file)), ...fromEnvironment(env, cwd), ...fromCommandLine(flags, cwd)])
+/**
+ * What is set for each flag of the table, by precedence. Environment and file may also set flags of other commands. Throws
+ * InvalidArgument naming an unknown or contradictory spelling.
+ */
+export function gatherValues(table: FlagTable, { flags, env, file }: FlagSources, cwd: string): Map<string, Given> {
+  const all = new Map([...(file === null ? [] : fromFile(file)), ...fromEnvironment(env, cwd), ...fromCommandLine(spellingsOf(table), flags, cwd)])
+  return new Map([...all].filter(([name]) => name in table))
 }
 
-function fromFile(file: ConfigFile): Map<ServeFlagName, Given> {
-  const given = new Map<ServeFlagName, Given>()
+function fromFile(file: ConfigFile): Map<string, Given> {
+  const given = new Map<string, Given>()
   for (const [key, value] of Object.entries(file.values)) {
     const spelling = key.replaceAll('_', '-')
     const origin = `${key} in ${file.path}`
     if (spelling === 'config') throw new InvalidArgument(key, `a configuration file cannot name another (${origin}); use --config or RUBATO_CONFIG`)
     if (value === null) throw new InvalidArgument(key, `has no value (${origin}); give one or remove the line`)
     const baseDir = path.dirname(file.path)
-    if (!SPELLINGS.has(spelling)) throw unknownName(key, `unknown setting in ${file.path}`, nearestName(spelling, SPELLINGS.keys()))
-    add(given, spelling, { value, origin, baseDir })
+    const known = EVERY_SPELLING.get(spelling)
+    if (known === undefined) throw unknownName(key, `unknown setting in ${file.path}`, nearestName(spelling, EVERY_SPELLING.keys()))
+    add(given, known, { value, origin, baseDir })
   }
   return given
 }
 
 /** An empty variable counts as unset: that is what `RUBATO_X=${X:-}` in a compose file means. */
-function fromEnvironment(env: FlagSources['env'], baseDir: string): Map<ServeFlagName, Given> {
-  const given = new Map<ServeFlagName, Given>()
+function fromEnvironment(env: FlagSources['env'], baseDir: string): Map<string, Given> {
+  const given = new Map<string, Given>()
   for (const [variable, value] of Object.entries(env)) {
     if (!variable.startsWith(ENV_PREFIX) || FOREIGN_VARIABLES.has(variable)) continue
     const spelling = variable.slice(ENV_PREFIX.length).toLowerCase().replaceAll('_', '-')
-    if (!SPELLINGS.has(spelling)) throw unknownName(variable, 'no flag has this name', variableOf(nearestName(spelling, SPELLINGS.keys())))
-    if (value !== undefined && value !== '') add(given, spelling, { value, origin: variable, baseDir })
+    const known = EVERY_SPELLING.get(spelling)
+    if (known === undefined) throw unknownName(variable, 'no flag has this name', variableOf(nearestName(spelling, EVERY_SPELLING.keys())))
+    if (value !== undefined && value !== '') add(given, known, { value, origin: variable, baseDir })
   }
   return given
 }
 
-function fromCommandLine(flags: FlagSources['flags'], baseDir: string): Map<ServeFlagName, Given> {
-  const given = new Map<ServeFlagName, Given>()
+function fromCommandLine(spellings: Spellings, flags: FlagSources['flags'], baseDir: string): Map<string, Given> {
+  const given = new Map<string, Given>()
   for (const [spelling, value] of Object.entries(flags)) {
     if (value === undefined) continue
-    if (!SPELLINGS.has(spelling)) throw unknownName(`--${spelling}`, 'no flag has this name', `--${nearestName(spelling, SPELLINGS.keys())}`)
+    const known = spellings.get(spelling)
+    if (known === undefined) throw unknownName(`--${spelling}`, 'no flag has this name', `--${nearestName(spelling, spellings.keys())}`)
     const origin = `--${value === false ? 'no-' : ''}${spelling}`
-    add(given, spelling, { value, origin, baseDir })
+    add(given, known, { value, origin, baseDir })
   }
   return given
 }
 
-function add(given: Map<ServeFlagName, Given>, spelling: string, entry: Given): void {
-  const { name, negated } = SPELLINGS.get(spelling)!
+function add(given: Map<string, Given>, { name, negated }: Spelling, entry: Given): void {
   const value = negated ? opposite(entry.value) : entry.value
   const earlier = given.get(name)
   if (earlier !== undefined && String(earlier.value) !== String(value)) throw new InvalidArgument(name, `${earlier.origin} and ${entry.origin} contradict each other; keep one`)

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { InvalidArgument } from '../errors.ts'
+import { ROUTER_FLAGS, SERVE_FLAGS } from '../commands/command-flags.ts'
 import { configFilePath, gatherValues } from './sources.ts'
 import type { FlagSources } from './sources.ts'
 
-const gather = (sources: Partial<FlagSources>) => gatherValues({ flags: {}, env: {}, file: null, ...sources }, '/cwd')
+const gather = (sources: Partial<FlagSources>) => gatherValues(SERVE_FLAGS, { flags: {}, env: {}, file: null, ...sources }, '/cwd')
 const inFile = (values: Record<string, unknown>): Partial<FlagSources> => ({ file: { path: '/etc/rubato/rubato.yaml', values } })
 
 function refusal(sources: Partial<FlagSources>): string {
@@ -74,4 +75,10 @@ test('the configuration file is named by flag, else variable, and never by itsel
   assert.equal(configFilePath({ flags: { config: undefined }, env: { RUBATO_CONFIG: 'b.yaml' } }), 'b.yaml')
   assert.equal(configFilePath({ flags: {}, env: { RUBATO_CONFIG: '' } }), null)
   assert.match(refusal(inFile({ config: 'other.yaml' })), /^config: a configuration file cannot name another/)
+})
+
+test('environment and file may set flags of another command, the command line may not', () => {
+  const sources: FlagSources = { flags: {}, env: { RUBATO_KV_PORT: '1', RUBATO_PORT: '2' }, ...inFile({ prefill: 1, cluster: 'c' }) } as FlagSources
+  assert.deepEqual([...gatherValues(ROUTER_FLAGS, sources, '/cwd').keys()].toSorted(), ['cluster', 'port'])
+  assert.throws(() => gatherValues(ROUTER_FLAGS, { ...sources, flags: { 'kv-port': '1' } }, '/cwd'), (error) => error instanceof InvalidArgument && error.field === '--kv-port')
 })

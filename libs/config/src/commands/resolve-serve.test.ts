@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { InvalidArgument } from '../errors.ts'
-import { defaultCacheDir, resolveServeConfig } from './resolve-serve-config.ts'
-import type { Machine, ServeConfigSources } from './resolve-serve-config.ts'
+import { resolveServeConfig } from './resolve.ts'
+import { defaultCacheDir } from '../sources/machine.ts'
+import type { Machine } from '../sources/machine.ts'
+import type { ConfigSources } from '../sources/read-values.ts'
 
 const GIB = 2 ** 30
-const machine: Machine = { availableParallelism: 4, totalMemoryBytes: 16 * GIB, homeDir: '/home/ada', repoRoot: '/opt/rubato', cwd: '/srv' }
-const resolve = (flags: Record<string, unknown> = {}, rest: Partial<ServeConfigSources> = {}) => resolveServeConfig({ flags, env: {}, file: null, machine, ...rest })
-const inFile = (values: Record<string, unknown>): Partial<ServeConfigSources> => ({ file: { path: '/etc/rubato/rubato.yaml', values } })
+const machine: Machine = { availableParallelism: 4, totalMemoryBytes: 16 * GIB, homeDir: '/home/ada', repoRoot: '/opt/rubato', cwd: '/srv', hostName: 'box', processId: 7, addresses: [] }
+const resolve = (flags: Record<string, unknown> = {}, rest: Partial<ConfigSources> = {}) => resolveServeConfig({ flags, env: {}, file: null, machine, ...rest })
+const inFile = (values: Record<string, unknown>): Partial<ConfigSources> => ({ file: { path: '/etc/rubato/rubato.yaml', values } })
 
-function refusal(flags: Record<string, unknown>, rest: Partial<ServeConfigSources> = {}): string {
+function refusal(flags: Record<string, unknown>, rest: Partial<ConfigSources> = {}): string {
   try {
     resolve(flags, rest)
   } catch (error) {
@@ -25,34 +27,47 @@ test('with nothing set, the documented defaults hold', () => {
     servedModelName: 'shakespeare-target',
     dtype: 'float32',
     device: 'cpu',
-    host: '127.0.0.1',
-    httpPort: 8000,
-    grpcPort: 50051,
-    apiKey: null,
-    tls: null,
-    numMixed: 1,
-    maxNumSeqs: 64,
-    maxNumBatchedTokens: 512,
-    maxModelLen: null,
+    engine: { kind: 'onnx' },
+    chatTemplate: null,
     blockSize: 64,
     prefillCellTokens: 128,
-    enablePrefixCaching: true,
+    maxModelLen: null,
+    cacheDir: '/home/ada/.cache/rubato',
     kvCacheBytes: GIB,
     intraOpThreads: 4,
+    profile: 'auto',
+    profileBudgetMs: 10_000,
+    maxNumSeqs: 64,
+    maxNumBatchedTokens: 512,
+    enablePrefixCaching: true,
     batching: 'sarathi',
-    chatTemplate: null,
+    speculation: { policy: 'off', proposer: 'draft', draftDir: null, drafting: 'auto' },
+    orphanTtlMs: 10_000,
     generationConfig: 'auto',
     seed: null,
+    tokenizerThreads: 1,
+    dispatch: 'slo',
+    placement: 'auto',
+    migration: 'llumnix',
     maxConcurrentRequests: null,
     queueSize: 256,
     queueTimeoutMs: 60_000,
     migrationLimit: 3,
+    host: '127.0.0.1',
+    insecure: false,
+    httpPort: 8000,
+    grpcPort: 50051,
+    adminPort: null,
+    apiKey: null,
+    tls: null,
     shutdownTimeoutMs: 30_000,
-    profile: 'auto',
-    profileBudgetMs: 10_000,
-    cacheDir: '/home/ada/.cache/rubato',
-    tokenizerThreads: 1,
     logLevel: 'info',
+    tracing: null,
+    numPrefill: 0,
+    numDecode: 0,
+    numMixed: 1,
+    numSpeculators: 0,
+    link: null,
   })
 })
 
@@ -117,7 +132,6 @@ test('a wrong value is refused with its flag, its source and what is accepted', 
   assert.match(refusal({}, inFile({ 'served-model-name': 7 })), /^served-model-name: 7 .* in quotes$/)
   assert.match(refusal({}, inFile({ model: ['a'] })), /^model: \["a"\] .* must be text/)
   assert.match(refusal({ device: 'cuda' }), /^device: .* not available in this version; use cpu$/)
-  assert.match(refusal({ draft: 'models/d' }), /^draft: .* not available in this version/)
 })
 
 test('a secret is not repeated', () => {
@@ -152,7 +166,52 @@ test('a cell is made of whole blocks', () => {
   assert.equal(resolve({ 'block-size': '32', 'prefill-cell-tokens': '96' }).prefillCellTokens, 96)
 })
 
+test('mixed instances are the default only where no other kind is asked for', () => {
+  const counts = (flags: Record<string, unknown>): number[] => {
+    const { numPrefill, numDecode, numMixed, intraOpThreads } = resolve(flags)
+    return [numPrefill, numDecode, numMixed, intraOpThreads]
+  }
+  assert.deepEqual(counts({}), [0, 0, 1, 4])
+  assert.deepEqual(counts({ prefill: '1', decode: '1' }), [1, 1, 0, 2])
+  assert.deepEqual(counts({ decode: '2' }), [0, 2, 0, 2])
+  assert.deepEqual(counts({ prefill: '1', decode: '2', mixed: '1' }), [1, 2, 1, 1])
+  assert.match(refusal({ mixed: '0' }), /^mixed: is 0, .* at least one instance/)
+})
+
+test('a synthetic engine can have a speed', () => {
+  assert.deepEqual(resolve({ engine: 'synthetic' }).engine, { kind: 'synthetic', stepMs: null })
+  assert.deepEqual(resolve({ engine: 'synthetic:2.5' }).engine, { kind: 'synthetic', stepMs: 2.5 })
+  assert.match(refusal({ engine: 'magic' }), /^engine: "magic" .* onnx, synthetic/)
+})
+
 test('the two ports differ, unless both are chosen freely', () => {
   assert.match(refusal({ port: '50051' }), /^grpc-port: 50051 \(the default\) is also the HTTP port \(from --port\)/)
-  assert.equal(resolve({ port: '0', 'grpc-port': '0' }).grpcPort, 0)
+  assert.equal(resolve({ port: '0', 'grpc-port': '0', 'admin-port': '0' }).grpcPort, 0)
+  assert.match(refusal({ 'admin-port': '8000' }), /^admin-port: 8000 \(from --admin-port\) is also the HTTP port \(the default\)/)
+  assert.equal(resolve({ 'admin-port': '1' }).adminPort, 1)
+  assert.equal(resolve({ 'admin-port': 'none' }, { env: { RUBATO_ADMIN_PORT: '1' } }).adminPort, null)
+})
+
+test('the bundled draft goes with the bundled model; another model has none unless it is named', () => {
+  assert.equal(resolve({ speculation: 'auto' }).speculation.draftDir, '/opt/rubato/models/shakespeare-draft')
+  assert.equal(resolve({ model: '/m', speculation: 'auto' }).speculation.draftDir, null)
+  assert.deepEqual(resolve({ model: '/m', draft: '/d' }).speculation, { policy: 'auto', proposer: 'draft', draftDir: '/d', drafting: 'auto' })
+  assert.equal(resolve({ draft: 'none' }).speculation.draftDir, null)
+  assert.equal(resolve({ speculation: 'off' }).speculation.draftDir, null)
+  assert.equal(resolve({ engine: 'synthetic' }).speculation.draftDir, null)
+  for (const policy of ['auto', 'off', 'static:4', 'ngram', 'smartspec', 'adaserve']) assert.equal(resolve({ speculation: policy }).speculation.policy, policy)
+  assert.match(refusal({ speculation: 'static:K' }), /^speculation: .* must be one of auto, off, static:K/)
+})
+
+test("vLLM's speculative config is mapped, or refused by the name of what is missing", () => {
+  const mapped = (config: object): object => resolve({ 'speculative-config': JSON.stringify(config) }).speculation
+  assert.deepEqual(mapped({ method: 'ngram', num_speculative_tokens: 4 }), { policy: 'static:4', proposer: 'ngram', draftDir: null, drafting: 'auto' })
+  assert.deepEqual(mapped({ method: 'suffix' }), { policy: 'ngram', proposer: 'suffix', draftDir: null, drafting: 'auto' })
+  assert.deepEqual(mapped({ model: '/d', num_speculative_tokens: 3 }), { policy: 'static:3', proposer: 'draft', draftDir: '/d', drafting: 'auto' })
+  const refused = (config: object, flags: object = {}): string => refusal({ 'speculative-config': JSON.stringify(config), ...flags })
+  assert.match(refused({ method: 'eagle3', num_speculative_tokens: 3 }), /asks for method eagle3, which is not available; use draft_model, ngram, suffix$/)
+  assert.match(refused({ method: 'ngram', prompt_lookup_max: 4 }), /holds prompt_lookup_max, which is not available/)
+  assert.match(refused({ num_speculative_tokens: 3 }, { model: '/m' }), /asks for a draft model/)
+  assert.match(refused({ method: 'ngram' }, { speculation: 'smartspec' }), /contradict each other/)
+  assert.match(refusal({ 'speculative-config': 'ngram' }), /must be a JSON object/)
 })

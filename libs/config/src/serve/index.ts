@@ -1,8 +1,0 @@
-export { defaultText } from '../flags/flag.ts'
-export { SERVE_FLAGS, SERVE_FLAG_NAMES } from './serve-flags.ts'
-export { configFilePath } from './sources.ts'
-export { defaultCacheDir, resolveServeConfig } from './resolve-serve-config.ts'
-export type { Machine, ServeConfigSources } from './resolve-serve-config.ts'
-export type { Flag, FlagGroup, FlagValue } from '../flags/flag.ts'
-export type { ServeFlagName } from './serve-flags.ts'
-export type { ConfigFile, FlagSources } from './sources.ts'
