@@ -5,9 +5,11 @@
 // 2. Decodes run together, bucketed by new tokens per sequence; rows of one run never influence each other's bits.
 // 3. Keys and values are written after a run, for accepted tokens only: a rejected draft leaves no trace.
 import { RubatoError } from '@rubato/config'
+import { runBucket } from '@rubato/policy'
 import { verifyTree } from '../sampling/index.ts'
 import type { SamplerShape, VerifiedTokens } from '../sampling/index.ts'
 import type { Arena, NewTokens } from './arena.ts'
+import type { StepDrafting } from './drafting.ts'
 import { Residency } from './residency.ts'
 import type { Run, RunInputs, RunRequest } from './run-inputs.ts'
 import { EngineSequence } from './sequence.ts'
@@ -27,6 +29,8 @@ export interface ExecutorParts {
   /** Milliseconds of a monotonic clock, and of CPU time of this thread. */
   readonly wallMs: () => number
   readonly cpuMs: () => number
+  /** null: it has no draft model. @default null */
+  readonly drafting?: StepDrafting | null
 }
 
 interface StepOutput {
@@ -65,6 +69,9 @@ export class StepExecutor {
         this.#parts.arena.installBlocks(command.blockIds, command.bytes)
         for (const block of command.blockIds) this.#residency.markWritten(block)
         return { kind: 'install-blocks' }
+      case 'reset':
+        for (const handle of this.#sequences.keys()) this.#release(handle)
+        return { kind: 'reset' }
     }
   }
 
@@ -85,14 +92,14 @@ export class StepExecutor {
     for (const cell of command.cells) await this.#runCell(cell, output)
     for (const bucket of decodeBuckets(command.decodes)) await this.#runDecodes(bucket, output)
     for (const handle of command.release) this.#release(handle)
+    const times = { stepMs: wallMs() - startMs, runMs: output.runMs, cpuMs: cpuMs() - startCpuMs, runCpuMs: output.runCpuMs }
+    const drafts = command.draft === undefined ? null : await this.#parts.drafting?.draft(command.draft, (handle) => this.#sequences.get(handle))
     return {
       kind: 'step',
       stepId: command.stepId,
       tokens: output.tokens,
-      stepMs: wallMs() - startMs,
-      runMs: output.runMs,
-      cpuMs: cpuMs() - startCpuMs,
-      runCpuMs: output.runCpuMs,
+      ...times,
+      ...(drafts === null || drafts === undefined ? {} : { drafts }),
       ...(output.logits === null ? {} : { logits: output.logits }),
     }
   }
@@ -128,6 +135,7 @@ export class StepExecutor {
     const sequence = this.#sequence(handle)
     for (let place = 0; place < sequence.claimedBlocks; place++) this.#residency.release(sequence.blocks[place]!, sequence.decoding)
     this.#sequences.delete(handle)
+    this.#parts.drafting?.forget(handle)
   }
 
   /** Logits of the run, and where its first request's new tokens are. */
@@ -204,6 +212,7 @@ export class StepExecutor {
   #emit(sequence: EngineSequence, verified: VerifiedTokens, output: StepOutput): void {
     for (const token of verified.tokenIds) sequence.tokens.push(token)
     const { finish } = verified
+    sequence.isFinished = finish !== null
     output.tokens.push({
       handle: sequence.handle,
       tokenIds: verified.tokenIds,
@@ -237,12 +246,12 @@ function mostAccepted({ tree }: Decode): number {
   return tree === null ? 0 : treeDepths(tree.parents).reduce((deepest, depth) => Math.max(deepest, depth), 0)
 }
 
-/** One run per bucket of new tokens per sequence: padding within a run stays below a factor of two. */
+/** One run per bucket of new tokens per sequence: plain decodes, and trees of about one size. */
 function decodeBuckets(decodes: readonly Decode[]): Decode[][] {
   const buckets = new Map<number, Decode[]>()
   for (const decode of decodes) {
     const width = 1 + (decode.tree?.tokenIds.length ?? 0)
-    const bucket = 2 ** Math.ceil(Math.log2(width))
+    const bucket = runBucket(width)
     const list = buckets.get(bucket)
     if (list === undefined) buckets.set(bucket, [decode])
     else list.push(decode)

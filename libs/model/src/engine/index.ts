@@ -1,10 +1,12 @@
 export { cpuKernelClass, cpuModel } from './kernel-class.ts'
+export { identifyModel } from './model-identity.ts'
 export { OnnxEngine } from './onnx-engine.ts'
 export { loadOrMeasureProfile } from './profile/load-profile.ts'
 export { SCRATCH_SAMPLING, ScratchArena, scratchTree } from './profile/scratch-arena.ts'
 export { ScratchBatch, canHold } from './profile/scratch-batch.ts'
 export { assertZeroCopyInputs } from './zero-copy.ts'
 
+export type { IdentityOptions, ModelIdentity } from './model-identity.ts'
 export type { ComputeDtype, EngineLoad, EngineOptions, EngineProgress } from './options.ts'
 export type { LoadProfileOptions, LoadedProfile } from './profile/load-profile.ts'
 export type { ProfileEngineOptions } from './profile/profile-engine.ts'

@@ -2,15 +2,19 @@
 import path from 'node:path'
 import process from 'node:process'
 import { InvalidArgument } from '@rubato/config'
-import { loadCheckpoint, modelFingerprint, weightsDigest } from '../checkpoint/index.ts'
+import { loadCheckpoint, weightsDigest } from '../checkpoint/index.ts'
 import type { Checkpoint } from '../checkpoint/index.ts'
-import { GRAPH_VERSION, buildDecoder } from '../graph/decoder.ts'
+import { openDraftModel } from '../drafter/open-draft-model.ts'
+import type { OpenedDraftModel } from '../drafter/open-draft-model.ts'
+import { buildDecoder } from '../graph/decoder.ts'
 import { CheckpointWeights } from '../graph/weights.ts'
 import type { WeightSource } from '../graph/weights.ts'
 import { openInt8Weights } from '../quantization/quantized-weights.ts'
 import { Arena, arenaBytes, arenaShape, blockBytes } from './arena.ts'
+import { StepDrafting } from './drafting.ts'
 import { StepExecutor } from './executor.ts'
 import { cpuKernelClass } from './kernel-class.ts'
+import { identityOf } from './model-identity.ts'
 import type { EngineLoad, EngineOptions, EngineProgress } from './options.ts'
 import { RunInputs } from './run-inputs.ts'
 import { DecoderSession } from './session.ts'
@@ -30,12 +34,6 @@ function threadCpuMs(): number {
 function checkSizes(options: EngineOptions): void {
   if (options.blockSize < 8 || options.blockSize % 8 !== 0) throw new InvalidArgument('block-size', `is ${options.blockSize}; a multiple of 8 is needed`)
   if (options.cellTokens % options.blockSize !== 0) throw new InvalidArgument('prefill-cell-tokens', `is ${options.cellTokens}; a multiple of the block size (${options.blockSize}) is needed`)
-}
-
-function modelLength(options: EngineOptions, checkpoint: Checkpoint): number {
-  const most = checkpoint.config.maxPositions
-  if (options.maxModelLen !== null && options.maxModelLen > most) throw new InvalidArgument('max-model-len', `is ${options.maxModelLen}, but ${checkpoint.dir} was trained for ${most} positions`)
-  return options.maxModelLen ?? most
 }
 
 function numBlocks(options: EngineOptions, bytesPerBlock: number, maxModelLen: number): number {
@@ -66,7 +64,8 @@ export async function openExecutor(options: EngineOptions, onProgress: EnginePro
   const digest = await weightsDigest(checkpoint, options.cacheDir)
   await assertZeroCopyInputs()
   const weights = await openWeights(options, checkpoint, digest, onProgress)
-  const maxModelLen = modelLength(options, checkpoint)
+  const identity = identityOf(options, checkpoint, { digest, kernelClass: cpuKernelClass() })
+  const { maxModelLen } = identity
   const blocks = arenaShape(checkpoint.config, options.blockSize, 0)
   const kvBytesPerBlock = blockBytes(blocks)
   const shape = { ...blocks, numBlocks: numBlocks(options, kvBytesPerBlock, maxModelLen) }
@@ -74,36 +73,44 @@ export async function openExecutor(options: EngineOptions, onProgress: EnginePro
   onProgress('loading the model', null)
   const model = buildDecoder(checkpoint.config, weights, { blockSize: options.blockSize, maxModelLen, numSlots: arena.numSlots })
   const session = await DecoderSession.open(model, { weightsFolder: weights.folder, intraOpThreads: options.intraOpThreads })
-  const engineShape = shapeOf(options, checkpoint, digest, { maxModelLen, numBlocks: shape.numBlocks })
+  const draft = await openDraft(options, { vocabSize: identity.vocabSize, maxModelLen }, onProgress).catch(async (error: unknown) => {
+    await session.close()
+    throw error
+  })
+  const engineShape: EngineShape = {
+    ...identity,
+    blockSize: options.blockSize,
+    cellTokens: options.cellTokens,
+    numBlocks: shape.numBlocks,
+    blockBytes: kvBytesPerBlock,
+    replay: options.dtype === 'float32' ? 'cells' : 'steps',
+    canDraft: draft !== null,
+    isCpuBound: true,
+  }
   const inputs = new RunInputs(checkpoint.config, arena, maxModelLen)
-  const executor = new StepExecutor({ shape: engineShape, arena, inputs, run: (feeds) => session.run(feeds), wallMs: () => performance.now(), cpuMs: threadCpuMs })
+  const clocks = { wallMs: () => performance.now(), cpuMs: threadCpuMs }
+  const drafting = draft === null ? null : new StepDrafting({ ...clocks, model: draft.model, maxModelLen })
+  const executor = new StepExecutor({ ...clocks, shape: engineShape, arena, inputs, run: (feeds) => session.run(feeds), drafting })
   const { architecture } = checkpoint.config
-  const load: EngineLoad = { shape: engineShape, architecture, numParameters: checkpoint.numParameters, kvBytesPerBlock, loadMs: performance.now() - startMs }
-  return { executor, load, close: () => session.close() }
+  const draftParameters = draft?.numParameters ?? null
+  const load: EngineLoad = { shape: engineShape, architecture, numParameters: checkpoint.numParameters, kvBytesPerBlock, loadMs: performance.now() - startMs, draftParameters }
+  return {
+    executor,
+    load,
+    close: async () => {
+      await draft?.close()
+      await session.close()
+    },
+  }
 }
 
-function shapeOf(options: EngineOptions, checkpoint: Checkpoint, digest: string, sizes: { maxModelLen: number; numBlocks: number }): EngineShape {
-  const { config } = checkpoint
-  const modelFingerprintHex = modelFingerprint({
-    config,
-    weightsDigest: digest,
-    tokenizerDigest: options.textDigest,
-    templateDigest: null,
-    dtype: options.dtype,
-    blockSize: options.blockSize,
-    cellTokens: options.cellTokens,
-    graphVersion: String(GRAPH_VERSION),
-    provider: 'cpu',
-    kernelClass: cpuKernelClass(),
-  })
-  return {
-    modelFingerprint: modelFingerprintHex,
-    blockSize: options.blockSize,
-    cellTokens: options.cellTokens,
-    numBlocks: sizes.numBlocks,
-    vocabSize: config.vocabSize,
-    maxModelLen: sizes.maxModelLen,
-    eosTokenIds: options.eosTokenIds ?? config.eosTokenIds,
-    replay: options.dtype === 'float32' ? 'cells' : 'steps',
-  }
+/** Share of the target's KV memory that a draft's may take on top; what it cannot hold is computed again. */
+const DRAFT_KV_RATIO = 0.25
+const MAX_DRAFT_KV_BYTES = 2 ** 28
+
+async function openDraft(options: EngineOptions, target: { readonly vocabSize: number; readonly maxModelLen: number }, onProgress: EngineProgress): Promise<OpenedDraftModel | null> {
+  const { draft: modelDir = null, blockSize, kvCacheBytes, intraOpThreads } = options
+  if (modelDir === null) return null
+  onProgress('loading the draft model', null)
+  return openDraftModel({ modelDir, ...target, blockSize, kvCacheBytes: Math.min(MAX_DRAFT_KV_BYTES, Math.floor(kvCacheBytes * DRAFT_KV_RATIO)), intraOpThreads })
 }

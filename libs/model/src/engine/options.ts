@@ -21,6 +21,8 @@ export interface EngineOptions {
   readonly intraOpThreads: number
   /** Where quantised weights and digests are kept. */
   readonly cacheDir: string
+  /** Checkpoint directory of a draft model for the same tokenizer; null: none. @default null */
+  readonly draft?: string | null
 }
 
 export interface EngineLoad {
@@ -29,6 +31,8 @@ export interface EngineLoad {
   readonly numParameters: number
   readonly kvBytesPerBlock: number
   readonly loadMs: number
+  /** Of the draft model; null: there is none. */
+  readonly draftParameters: number | null
 }
 
 export type EngineProgress = (stage: string, doneRatio: number | null) => void

@@ -5,7 +5,9 @@
 // 2. The engine is the only writer of the KV arena; callers name blocks by id and never touch their contents.
 // 3. Commands run strictly in the order given; a failed step means the engine is gone (RubatoError `engine_failed`).
 // 4. A handle that decodes before it had a cell or a sample of its own starts behind its prompt: with n > 1 another
-//    handle's cells computed it (a choice that is recomputed samples nothing from them).
+//    handle's cells computed it (a choice that is recomputed samples nothing from them). `kvTokens` says otherwise.
+import type { Calibration } from '@rubato/policy'
+import type { DraftTree } from '../drafter/draft-tree.ts'
 import type { SamplingParams, TokenLogprobs } from '../sampling/params.ts'
 
 /** Engine-wide constants an instance plans with. */
@@ -17,11 +19,17 @@ export interface EngineShape {
   readonly cellTokens: number
   /** Usable KV blocks, ids 0..numBlocks-1. */
   readonly numBlocks: number
+  /** KV of one block over all layers, as export-blocks gives it. */
+  readonly blockBytes: number
   readonly vocabSize: number
   readonly maxModelLen: number
   readonly eosTokenIds: readonly number[]
   /** How emitted tokens are recomputed: float32 replays them in cells, int8 as single-token steps (design: identity). */
   readonly replay: 'cells' | 'steps'
+  /** It has a draft model. @default false */
+  readonly canDraft?: boolean
+  /** The CPU of the engine's thread is what bounds a step: cpuMs tells what it costs, however busy the machine is. @default false */
+  readonly isCpuBound?: boolean
 }
 
 /** Everything the sampler needs to know of one sequence (one choice of a request). */
@@ -34,6 +42,11 @@ export interface SequenceSpec {
   /** Tokens already emitted before this admission (recompute after preemption or recovery). */
   readonly emittedIds: readonly number[]
   readonly sampling: SamplingParams
+  /**
+   * Tokens whose KV its blocks hold already, installed from elsewhere: it goes on behind them, with a decode where they are
+   * everything but the last token. @default none of its own
+   */
+  readonly kvTokens?: number
 }
 
 /** Computes tokens [start, start + count) of a sequence's prompt + emitted tokens and writes their KV. */
@@ -77,8 +90,39 @@ export interface StepCommand {
   readonly decodes: readonly Decode[]
   /** Forgotten after the step's runs. Their blocks are the caller's to free once the step completes. */
   readonly release: readonly number[]
+  /** Draft trees wanted once the step's runs are done, for the step after it. @default none, and no work for it */
+  readonly draft?: DraftWish
   /** Debug and tests: return the raw logits rows of everything sampled in this step. */
   readonly returnLogits?: boolean
+}
+
+/** Asks the engine's draft model for a tree below the last token of each of these sequences, as it is after the step's runs. */
+export interface DraftWish {
+  /** Those that are released, finished, unknown or not ready to decode are skipped. */
+  readonly handles: readonly number[]
+  /** Levels, and nodes per level. */
+  readonly depth: number
+  readonly width: number
+  readonly calibration: Calibration
+  /** Path probability below which nothing is drafted, but for the likeliest first node; and below which nothing is grown from a node. @default 0 */
+  readonly leastProbability?: number
+  readonly leastGrown?: number
+}
+
+export interface SequenceDraft {
+  readonly handle: number
+  /** Never empty. */
+  readonly tree: DraftTree
+}
+
+export interface StepDrafts {
+  /** Of the sequences that have one. */
+  readonly trees: readonly SequenceDraft[]
+  /** Wall and CPU time of drafting: in neither stepMs nor cpuMs. */
+  readonly draftMs: number
+  readonly draftCpuMs: number
+  /** Why the draft model was dropped, told once; null: it was not. */
+  readonly problem: string | null
 }
 
 export type StepFinish = 'stop' | 'length'
@@ -109,6 +153,8 @@ export interface StepResult {
   /** CPU time of the engine's thread for the whole step, and inside model runs. */
   readonly cpuMs: number
   readonly runCpuMs: number
+  /** What was drafted; absent when the command asked for nothing or the engine has no draft model. */
+  readonly drafts?: StepDrafts
   /** Only with returnLogits: raw rows of width vocabSize, in the order of `tokens` (all rows of a tree, root first). */
   readonly logits?: readonly { readonly handle: number; readonly rows: Float32Array }[]
 }
@@ -132,8 +178,16 @@ export interface InstallBlocksResult {
   readonly kind: 'install-blocks'
 }
 
-export type EngineCommand = StepCommand | ExportBlocksCommand | InstallBlocksCommand
-export type EngineResult = StepResult | ExportBlocksResult | InstallBlocksResult
+/** Forgets every sequence, for a caller that starts anew on the same engine: all blocks are free to be overwritten. */
+export interface ResetCommand {
+  readonly kind: 'reset'
+}
+export interface ResetResult {
+  readonly kind: 'reset'
+}
+
+export type EngineCommand = StepCommand | ExportBlocksCommand | InstallBlocksCommand | ResetCommand
+export type EngineResult = StepResult | ExportBlocksResult | InstallBlocksResult | ResetResult
 
 /** Both engines: ONNX Runtime on a worker thread, cost model under virtual time. */
 export interface Engine {

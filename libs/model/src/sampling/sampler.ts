@@ -165,6 +165,11 @@ export class SequenceSampler {
     return finishAfter(tokenId, this.#stopIds, this.params.maxTokens, length)
   }
 
+  /** Whether this token would end the sequence where min_tokens allow it. */
+  endsWith(tokenId: number): boolean {
+    return this.#stopIds.includes(tokenId)
+  }
+
   /** Log-probabilities of a token in the model's own row, as the request asked for them; null when it did not. */
   logprobsOf(logits: Float32Array, tokenId: number): TokenLogprobs | null {
     if (this.params.logprobs === null) return null

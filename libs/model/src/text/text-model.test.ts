@@ -119,3 +119,11 @@ test('digest changes with the template in force', () => {
   assert.equal(loadTextModel(BUNDLED_MODEL).digest, bundled.digest)
   assert.notEqual(loadTextModel(BUNDLED_MODEL, { chatTemplate: '{{ 1 }}' }).digest, bundled.digest)
 })
+
+test('models have one vocabulary when the same tokens have the same ids, whatever else is in their files', (t) => {
+  const original = loadTextModel(BUNDLED_MODEL)
+  const draft = loadTextModel(path.join(BUNDLED_MODEL, '../shakespeare-draft'))
+  assert.equal(draft.vocabularyDigest(), original.vocabularyDigest())
+  assert.equal(loadTextModel(BUNDLED_MODEL, { chatTemplate: '{{ messages }}' }).vocabularyDigest(), original.vocabularyDigest())
+  assert.notEqual(loadTextModel(temporaryCheckpoint(t, files())).vocabularyDigest(), original.vocabularyDigest())
+})

@@ -110,6 +110,12 @@ export class TextModel {
     this.#frame = specialFrame(files, library)
   }
 
+  /** sha256 over which id is which token, as hex: equal for models that can draft for each other. O(vocabulary log vocabulary). */
+  vocabularyDigest(): string {
+    const tokens = [...this.#library.get_vocab()].sort(([, a], [, b]) => a - b)
+    return digestOf(tokens.map(([token, tokenId]) => `${tokenId} ${token}`))
+  }
+
   /**
    * Token ids of a text. Special tokens written out in the text become those tokens, as in vLLM; `addSpecialTokens` adds the tokenizer's own
    * (e.g. beginning of sequence): true for plain prompts, false for rendered chats. About 1 µs per character: long texts belong in a TextPool.

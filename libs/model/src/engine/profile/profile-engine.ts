@@ -12,7 +12,8 @@ import { ScratchBatch } from './scratch-batch.ts'
 const REPEATS = 5
 /** Depth of the deepest scratch tree, with the token that is always drawn: what a sequence gains per step at most. */
 const MAX_STEP_TOKENS = 8
-const ROOM_TOKENS = (REPEATS + 1) * MAX_STEP_TOKENS
+/** What each sequence of a measured point may gain. */
+export const ROOM_TOKENS = (REPEATS + 1) * MAX_STEP_TOKENS
 /** Measured whatever the budget: a decode and a cell. */
 const MIN_POINTS = 2
 const STAGE = 'measuring step times'
