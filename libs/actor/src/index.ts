@@ -1,6 +1,7 @@
 export { EffectIds } from './effect-ids.ts'
 export { CANCELLED, DONE, done, effectFailure, failed } from './effect-port.ts'
 export { ActorHost } from './host.ts'
+export { childContext } from './span.ts'
 export { NEVER_RESTART, supervise } from './supervisor.ts'
 export { timerPort } from './timer-port.ts'
 export { TimerQueue } from './timer-queue.ts'
@@ -11,4 +12,5 @@ export type {
 export type { EffectPort, EffectRun, EffectTable, Scheduler } from './effect-port.ts'
 export type { ActorHostOptions } from './host.ts'
 export type { Incarnation, IncarnationFactory, RestartPolicy, SuperviseOptions, Supervised, SupervisionEvent } from './supervisor.ts'
+export type { SpanAttributes, SpanEffect, SpanRecord, TraceContext } from './span.ts'
 export type { TimerEntry } from './timer-queue.ts'

@@ -1,17 +1,12 @@
 // The actor's transitions that routers see: taking, refusing, acknowledging, aborting, reporting, dying.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { expectedChoice, generateMessage, instanceFixture, SMALL_SHAPE } from '@rubato/testing'
+import { expectedChoice, generateMessage, instanceFixture, SMALL_SHAPE, loadOf } from '@rubato/testing'
 import type { InstanceDriver } from '@rubato/testing'
-import type { InstanceReport, LoadMessage } from './messages.ts'
+import type { InstanceReport } from './messages.ts'
 
 function sentOf<K extends InstanceReport['kind']>(driver: InstanceDriver, kind: K): Extract<InstanceReport, { kind: K }>[] {
   return driver.sent.map(({ payload }) => payload).filter((payload): payload is Extract<InstanceReport, { kind: K }> => payload.kind === kind)
-}
-
-function load(driver: InstanceDriver): LoadMessage {
-  driver.deliver({ kind: 'hello' })
-  return sentOf(driver, 'load').at(-1)!
 }
 
 test('a request runs to its end and its tokens arrive once, in order', () => {
@@ -23,7 +18,7 @@ test('a request runs to its end and its tokens arrive once, in order', () => {
   assert.deepEqual(choice.tokenIds, expectedChoice(message, 0, SMALL_SHAPE))
   assert.equal(choice.numRepeated, 0)
   assert.equal(choice.finish?.reason, 'length')
-  assert.equal(load(driver).freeBlocks + load(driver).cachedBlocks, SMALL_SHAPE.numBlocks)
+  assert.equal(loadOf(driver).freeBlocks + loadOf(driver).cachedBlocks, SMALL_SHAPE.numBlocks)
 })
 
 test('one message per step and router carries all sequences', () => {
@@ -100,9 +95,9 @@ test('aborting a waiting request frees it at once, a running one with the next s
   driver.deliver(a)
   driver.deliver(b)
   driver.completeStep()
-  assert.deepEqual([load(driver).numRunning, load(driver).numWaiting], [1, 1])
+  assert.deepEqual([loadOf(driver).numRunning, loadOf(driver).numWaiting], [1, 1])
   driver.deliver({ kind: 'abort', requestId: 'b', epoch: b.epoch, sequence: null })
-  assert.equal(load(driver).numWaiting, 0)
+  assert.equal(loadOf(driver).numWaiting, 0)
   driver.deliver({ kind: 'abort', requestId: 'a', epoch: a.epoch, sequence: null })
   const numTokens = driver.choice('a').tokenIds.length
   driver.completeStep()
@@ -110,7 +105,7 @@ test('aborting a waiting request frees it at once, a running one with the next s
   driver.completeStep()
   assert.equal(driver.command, null)
   assert.equal(driver.choice('a').tokenIds.length, numTokens)
-  assert.equal(load(driver).freeBlocks + load(driver).cachedBlocks, SMALL_SHAPE.numBlocks)
+  assert.equal(loadOf(driver).freeBlocks + loadOf(driver).cachedBlocks, SMALL_SHAPE.numBlocks)
   assert.equal(driver.engine.numLive, 0)
 })
 
@@ -145,15 +140,14 @@ test('unacknowledged ends are kept for ten seconds', () => {
   const { epoch } = generateMessage('a')
   driver.deliver(generateMessage('a'))
   driver.runToIdle()
-  const ask = (): number => {
-    const before = driver.sent.length
+  const ask = (): string | undefined => {
     driver.deliver({ kind: 'resend', requestId: 'a', epoch, sequence: 0, fromIndex: 0 })
-    return driver.sent.length - before
+    return driver.sent.at(-1)?.payload.kind
   }
   driver.advance(9_990)
-  assert.equal(ask(), 1)
+  assert.equal(ask(), 'tokens')
   driver.advance(20)
-  assert.equal(ask(), 0)
+  assert.equal(ask(), 'refused')
 })
 
 test('a request past its deadline is freed, waiting or running', () => {
@@ -161,9 +155,9 @@ test('a request past its deadline is freed, waiting or running', () => {
   driver.deliver(generateMessage('a', { remainingMs: 50, sampling: { maxTokens: 100 } }))
   driver.deliver(generateMessage('b', { remainingMs: 30 }))
   driver.advance(40)
-  assert.deepEqual([load(driver).numRunning, load(driver).numWaiting], [1, 0])
+  assert.deepEqual([loadOf(driver).numRunning, loadOf(driver).numWaiting], [1, 0])
   driver.advance(20)
-  assert.equal(load(driver).numRunning, 0)
+  assert.equal(loadOf(driver).numRunning, 0)
   driver.runToIdle()
   assert.equal(driver.engine.numLive, 0)
 })
@@ -181,7 +175,7 @@ test('load is reported every 200 ms while busy and every second while idle, to e
   driver.deliver(generateMessage('a'))
   assert.equal(count(1_000), 10)
   driver.runToIdle()
-  assert.equal(load(driver).numRunning, 0)
+  assert.equal(loadOf(driver).numRunning, 0)
 })
 
 test('load counts what waits and what runs', () => {
@@ -189,7 +183,7 @@ test('load counts what waits and what runs', () => {
   driver.deliver(generateMessage('a', { promptLen: 20 }))
   driver.deliver(generateMessage('b', { promptLen: 7 }))
   driver.completeStep()
-  const report = load(driver)
+  const report = loadOf(driver)
   assert.deepEqual([report.numRunning, report.numWaiting, report.pendingPrefillTokens], [1, 1, 12 + 7])
   assert.equal(report.totalBlocks - report.freeBlocks - report.cachedBlocks, 5)
   assert.equal(report.lastStepMs, 1)
@@ -210,6 +204,17 @@ test('a failed step is the end: gone is said once and nothing happens any more',
   assert.equal(driver.sent.length, numSent)
   driver.deliver({ kind: 'hello' }, 'router/new')
   assert.equal(sentOf(driver, 'gone').length, 3)
+})
+
+test('the last words of an instance name the requests that its last step had begun, not those that decode or wait', () => {
+  const driver = instanceFixture({ limits: { maxNumSeqs: 2, maxNumBatchedTokens: 64 } })
+  driver.deliver(generateMessage('decodes'))
+  driver.completeStep()
+  driver.deliver(generateMessage('begins'))
+  driver.deliver(generateMessage('waits'))
+  driver.completeStep()
+  driver.failStep('poison')
+  assert.deepEqual(sentOf(driver, 'gone').map(({ begunIds }) => begunIds), [['begins']])
 })
 
 test('completions of effects that nobody waits for change nothing', () => {

@@ -1,77 +1,56 @@
-// The instance actor: takes requests from routers, drives one engine step after another, sends tokens.
+// The instance actor: takes requests from routers and peers, drives one engine step after another, sends tokens.
 //
-//   step cycle: idle -> running(step) -> commit -> running(next) | idle
+//   step cycle: idle -> running(step) -> commit -> drafting (a speculator is waited for) -> running(next)
+//                                                  or running(next) | idle at once
 //
 // 1. At most one step is in flight. While it runs, messages change bookkeeping only; the next step is planned at its commit.
-// 2. Blocks are freed only when no step that knows them is in flight (running-set.ts, 3).
-// 3. A failed step is the instance's death: it says `gone` once and does nothing more.
+// 2. Blocks are freed only when no step that knows them is in flight (running-set.ts, 3) and no install writes them
+//    (hand-off/destination.ts, 2).
+// 3. A failed step or install is the instance's death: it says `gone` once and does nothing more.
 // 4. Idle with work left never lasts: every message ends with an attempt to plan.
 import type { Actor, Address, Completion, EffectId, Incoming } from '@rubato/actor'
-import { BlockPool } from '@rubato/kv'
 import type { EngineResult } from '@rubato/model'
-import { Admission } from './batch/admission.ts'
 import type { PlannedStep } from './batch/planned-step.ts'
-import { RunningSet } from './batch/running-set.ts'
-import { StepClock } from './batch/step-clock.ts'
-import { StepCommitter, timingOf } from './batch/step-commit.ts'
-import { StepPlanner } from './batch/step-planner.ts'
-import { EffectList } from './effects.ts'
+import type { RunningSet } from './batch/running-set.ts'
 import type { InstanceEffect } from './effects.ts'
-import { compareEpochs } from './epoch.ts'
 import type { InstanceConfig } from './instance-config.ts'
+import { instanceParts } from './instance-parts.ts'
+import type { InstanceParts } from './instance-parts.ts'
 import { assertConservation } from './integrity.ts'
-import type { GenerateMessage, GoneMessage, InstanceMessage, LoadMessage, RefusedMessage } from './messages.ts'
+import type { GoneMessage, InstanceMessage, InstanceRole, LoadMessage, MemberGoneMessage } from './messages.ts'
 import { KnownRouters } from './report/known-routers.ts'
 import { loadReport } from './report/load-report.ts'
-import { Outbox } from './report/outbox.ts'
 import { SharedTimer } from './report/shared-timer.ts'
-import { InstanceRequest } from './request/request.ts'
-import { RequestBook } from './request/request-book.ts'
-import { WaitingQueue } from './request/waiting-queue.ts'
 
 const BUSY_REPORT_MS = 200
 const IDLE_REPORT_MS = 1000
+const ORPHAN_TTL_MS = 10_000
 
-type StepState = { readonly kind: 'idle' } | { readonly kind: 'running'; readonly effectId: EffectId; readonly step: PlannedStep }
-type Life = { readonly kind: 'serving' | 'draining' } | { readonly kind: 'dead'; readonly reason: string }
+type StepState = { readonly kind: 'idle' | 'drafting' } | { readonly kind: 'running'; readonly effectId: EffectId; readonly step: PlannedStep; readonly startMs: number }
+type Life = { readonly kind: 'serving' | 'draining' } | { readonly kind: 'dead'; readonly gone: GoneMessage }
 
 export class InstanceActor implements Actor<InstanceMessage, InstanceEffect> {
   readonly #config: InstanceConfig
-  readonly #effects = new EffectList()
-  readonly #pool: BlockPool
-  readonly #waiting = new WaitingQueue()
-  readonly #running = new RunningSet()
-  readonly #admission: Admission
-  readonly #planner: StepPlanner
-  readonly #committer: StepCommitter
-  readonly #outbox: Outbox
-  readonly #book: RequestBook
+  readonly #parts: InstanceParts
   readonly #routers = new KnownRouters()
-  readonly #reports = new SharedTimer(this.#effects)
-  readonly #expiry = new SharedTimer(this.#effects)
+  readonly #reports: SharedTimer
   #step: StepState = { kind: 'idle' }
   #life: Life = { kind: 'serving' }
-  #numAccepted = 0
+  #role: InstanceRole
   #lastStepMs = 0
-  readonly #clock: StepClock
 
   constructor(config: InstanceConfig) {
     this.#config = config
-    this.#clock = new StepClock(config.costModel ?? null)
-    this.#pool = new BlockPool(config.shape.numBlocks, { enablePrefixCache: config.enablePrefixCache })
-    this.#admission = new Admission(config, this.#pool)
-    this.#outbox = new Outbox(config)
-    const shared = { config, pool: this.#pool, waiting: this.#waiting, running: this.#running, outbox: this.#outbox }
-    this.#planner = new StepPlanner({ ...shared, admission: this.#admission, clock: this.#clock })
-    this.#book = new RequestBook({ ...shared, expiry: this.#expiry })
-    this.#committer = new StepCommitter({ ...shared, onRequestEnd: (request, nowMs) => this.#book.end(request, nowMs) })
+    this.#role = config.role ?? 'mixed'
+    this.#parts = instanceParts(config)
+    this.#reports = new SharedTimer(this.#parts.effects)
   }
 
   start(nowMs: number): readonly InstanceEffect[] {
     this.#reports.wakeBy(nowMs + IDLE_REPORT_MS, nowMs)
     for (const router of this.#config.announceTo ?? []) this.#routers.hear(router)
     this.#reportLoad()
-    return this.#effects.take()
+    return this.#parts.effects.take()
   }
 
   receive(incoming: Incoming<InstanceMessage>, nowMs: number): readonly InstanceEffect[] {
@@ -80,133 +59,184 @@ export class InstanceActor implements Actor<InstanceMessage, InstanceEffect> {
     if (incoming.kind === 'completion') this.#complete(incoming, nowMs)
     else this.#handle(incoming.payload, incoming.from, nowMs)
     this.#continue(nowMs)
-    return this.#effects.take()
+    return this.#parts.effects.take()
   }
 
   /** Throws when blocks, tables and lists disagree. O(blocks + requests): for tests and idle times. */
   assertIntegrity(): void {
     const released = this.#step.kind === 'running' ? this.#step.step.released : []
-    assertConservation({ pool: this.#pool, waiting: this.#waiting, running: this.#running, book: this.#book, config: this.#config }, released)
+    assertConservation({ ...this.#parts, config: this.#config }, released)
   }
 
   #handle(message: InstanceMessage, from: Address, nowMs: number): void {
+    const { book, destination, effects, held, intake, migrations, moved, source } = this.#parts
+    const isDraining = this.#life.kind === 'draining'
     switch (message.kind) {
       case 'generate':
         this.#routers.hear(from)
-        return this.#generate(message, from, nowMs)
+        return intake.generate(message, from, { isDraining, nowMs })
+      case 'begin':
+        return held.begin(message, from)
       case 'abort':
-        return this.#book.abort(message, nowMs)
+        moved.abort(message, from)
+        destination.abort(message)
+        return book.abort(message, nowMs)
       case 'ack':
-        return this.#book.acknowledge(message)
+        return book.acknowledge(message)
       case 'resend':
-        return this.#book.resend(message)
+        if (moved.resend(message, from)) return
+        return intake.resend(message, from)
+      case 'locate':
+        return intake.locate(message, from, nowMs)
+      case 'attach':
+        this.#routers.hear(from)
+        return intake.attach(message, from, nowMs)
       case 'hello':
         this.#routers.hear(from)
-        return this.#effects.send(from, this.#load())
+        return effects.send(from, this.#load())
       case 'drain':
       case 'undrain':
         this.#life = { kind: message.kind === 'drain' ? 'draining' : 'serving' }
         return this.#reportLoad()
+      case 'set-role':
+        this.#role = message.role
+        return this.#reportLoad()
+      case 'migrate':
+        return migrations.ask(message, nowMs)
+      case 'speculator-joined':
+        return this.#parts.remote?.join(message)
+      case 'member-gone':
+        return this.#memberGone(message, nowMs)
+      case 'reserve':
+        return destination.reserve(message, from, { isDraining, nowMs })
+      case 'offer':
+        return destination.offer(message, from, nowMs)
+      case 'hand-off':
+        return destination.handOff(message, from, nowMs)
+      case 'reserved':
+        return source.reserved(message, from, nowMs)
+      case 'declined':
+        return source.declined(message, from, nowMs)
+      case 'not-pulled':
+        return source.notPulled(message, from, nowMs)
+      case 'taken':
+        return source.taken(message, from, nowMs)
     }
   }
 
-  #generate(message: GenerateMessage, from: Address, nowMs: number): void {
-    const current = this.#book.get(message.requestId)
-    if (current !== undefined) {
-      const order = compareEpochs(message.epoch, current.message.epoch)
-      if (order === 0) return
-      if (order < 0) return this.#refuse(message, from, 'superseded', 'a newer epoch of this request is here')
-      this.#book.drop(current)
-    }
-    if (this.#life.kind === 'draining') return this.#refuse(message, from, 'draining', 'the instance is draining')
-    const refusal = this.#admission.refusal(message)
-    if (refusal !== null) return this.#refuse(message, from, 'too_long', refusal)
-    const request = new InstanceRequest(message, { replyTo: from, arrivalOrder: this.#numAccepted++, nowMs })
-    if (request.live.length === 0) return
-    this.#book.add(request, nowMs)
-    this.#endExhausted(request, nowMs)
-    if (request.live.length > 0) this.#planner.enqueue(request)
+  #memberGone({ address }: MemberGoneMessage, nowMs: number): void {
+    const { book, destination, migrations, remote, source } = this.#parts
+    const ttlMs = this.#config.orphanTtlMs ?? ORPHAN_TTL_MS
+    this.#routers.forget(address)
+    remote?.lose(address)
+    source.gone(address, nowMs)
+    migrations.gone(address)
+    destination.gone(address, (request) => book.orphanOne(request, ttlMs, nowMs))
+    book.orphan(address, ttlMs, nowMs)
+    for (const request of book) if (request.handOff === null && request.message.handOffTo?.address === address) request.mayHandOff = false
   }
 
-  /** Choices that were recovered with all their tokens only lack their end. */
-  #endExhausted(request: InstanceRequest, nowMs: number): void {
-    const { maxTokens } = request.message.sampling
-    for (const sequence of request.live.filter(({ log }) => log.length >= maxTokens)) {
-      const finish = { reason: 'length', stopTokenId: null, timing: timingOf(sequence) } as const
-      sequence.log.finish(finish)
-      sequence.state = 'finished'
-      this.#outbox.add(sequence, { firstIndex: sequence.log.length, tokenIds: [], logprobs: null, finish })
-      request.live = request.live.filter((other) => other !== sequence)
-    }
-    if (request.live.length === 0) this.#book.end(request, nowMs)
-  }
-
-  #complete({ effectId, outcome }: Completion, nowMs: number): void {
-    if (this.#step.kind === 'running' && this.#step.effectId === effectId) {
-      const { step } = this.#step
-      if (outcome.kind !== 'done') return this.#die(outcome.kind === 'failed' ? outcome.error.message : `the engine step was ${outcome.kind}`)
-      const result = outcome.value as EngineResult
-      if (result.kind !== 'step' || result.stepId !== step.command.stepId) return this.#die('the engine answered another command')
-      this.#step = { kind: 'idle' }
-      this.#lastStepMs = result.stepMs
-      this.#clock.observe(step, result)
-      this.#committer.commit(step, result, nowMs)
-    } else if (this.#reports.take(effectId)) {
+  #complete(completion: Completion, nowMs: number): void {
+    const { book, destination, draftTimer, expiry, held, peerTimer, remote, source } = this.#parts
+    const { effectId, outcome } = completion
+    if (completion.effectKind === 'draft') return this.#takeDrafts(completion, nowMs)
+    if (this.#step.kind === 'running' && this.#step.effectId === effectId) this.#completeStep(this.#step, completion, nowMs)
+    else if (this.#reports.take(effectId)) {
       this.#reportLoad()
-      this.#book.expire(nowMs)
-    } else if (this.#expiry.take(effectId)) this.#book.expire(nowMs)
+      held.askAgain()
+      book.expire(nowMs)
+    } else if (expiry.take(effectId)) book.expire(nowMs)
+    else if (draftTimer.take(effectId)) remote?.tick(nowMs)
+    else if (peerTimer.take(effectId)) {
+      source.tick(nowMs)
+      destination.tick(nowMs)
+    } else if (!source.served(completion, nowMs) && destination.complete(completion, nowMs) === 'engine-failed') {
+      this.#die(outcome.kind === 'failed' ? outcome.error.message : `the engine command was ${outcome.kind}`)
+    }
   }
 
-  /** Sends are not waited for. A timer that the shell refused is set again by the next message, not at once. */
+  /** What a speculator answered, or that it did not. */
+  #takeDrafts(completion: Completion, nowMs: number): void {
+    const { remote, speculation } = this.#parts
+    const arrived = remote?.complete(completion, nowMs) ?? null
+    if (arrived !== null) speculation?.takeRemote(arrived, nowMs)
+  }
+
+  #completeStep({ step, startMs }: Extract<StepState, { kind: 'running' }>, { outcome }: Completion, nowMs: number): void {
+    const { clock, committer, migrations, remote, running, source, speculation, stepTimes } = this.#parts
+    if (outcome.kind !== 'done') return this.#die(outcome.kind === 'failed' ? outcome.error.message : `the engine step was ${outcome.kind}`, begunIds(step, running))
+    const result = outcome.value as EngineResult
+    if (result.kind !== 'step' || result.stepId !== step.command.stepId) return this.#die('the engine answered another command')
+    this.#step = { kind: 'idle' }
+    this.#lastStepMs = result.stepMs
+    speculation?.observe(step, result, nowMs)
+    clock.observe(step, result)
+    stepTimes.startMs = startMs
+    committer.commit(step, result, nowMs)
+    source.progress(nowMs)
+    migrations.next(nowMs)
+    if (remote === null) return
+    remote.ask(nowMs)
+    if (remote.isAwaiting(nowMs)) this.#step = { kind: 'drafting' }
+  }
+
+  /** Sends and spans are not waited for. A timer that the shell refused is set again by the next message, not at once. */
   #needsNothing({ effectId, effectKind, outcome }: Completion): boolean {
-    if (effectKind !== 'timer') return effectKind !== 'engine'
+    if (effectKind !== 'timer') return effectKind === 'send' || effectKind === 'cancel' || effectKind === 'span' || effectKind === 'draft-news'
     if (outcome.kind === 'done') return false
-    if (!this.#reports.take(effectId)) this.#expiry.take(effectId)
+    const { draftTimer, expiry, peerTimer } = this.#parts
+    if (!this.#reports.take(effectId) && !expiry.take(effectId) && !draftTimer.take(effectId)) peerTimer.take(effectId)
     return true
   }
 
   /** Plans when no step is running. The engine's command goes out before the tokens of the step before it. */
   #continue(nowMs: number): void {
     if (this.#life.kind === 'dead') return
+    const { destination, effects, outbox, planner, remote } = this.#parts
+    destination.advance(nowMs)
+    if (this.#step.kind === 'drafting' && remote?.isAwaiting(nowMs) !== true) this.#step = { kind: 'idle' }
     if (this.#step.kind === 'idle') {
-      const step = this.#planner.plan(nowMs)
-      if (step !== null) this.#step = { kind: 'running', effectId: this.#effects.engine(step.command), step }
+      const step = planner.plan(nowMs)
+      if (step !== null) this.#step = { kind: 'running', effectId: effects.engine(step.command), step, startMs: nowMs }
+      if (step !== null && step.released.length > 0) remote?.forget(step.command.release)
     }
-    this.#outbox.flush(this.#effects)
+    outbox.flush(effects)
     this.#reports.wakeBy(nowMs + (this.#step.kind === 'running' ? BUSY_REPORT_MS : IDLE_REPORT_MS), nowMs)
   }
 
-  #refuse(message: GenerateMessage, to: Address, reason: RefusedMessage['reason'], text: string): void {
-    const { requestId, epoch } = message
-    this.#effects.send(to, { kind: 'refused', instanceId: this.#config.instanceId, requestId, epoch, reason, message: text, retryAfterMs: null })
-  }
-
   #load(): LoadMessage {
-    const sources = { config: this.#config, pool: this.#pool, waiting: this.#waiting, running: this.#running, planner: this.#planner }
-    return loadReport(sources, { isDraining: this.#life.kind === 'draining', lastStepMs: this.#lastStepMs })
+    return loadReport({ ...this.#parts, config: this.#config }, { role: this.#role, isDraining: this.#life.kind === 'draining', lastStepMs: this.#lastStepMs })
   }
 
   #reportLoad(): void {
     const load = this.#load()
-    for (const router of this.#routers) this.#effects.send(router, load)
+    for (const router of this.#routers) this.#parts.effects.send(router, load)
   }
 
-  #die(reason: string): void {
-    this.#life = { kind: 'dead', reason }
-    this.#reports.cancel()
-    this.#expiry.cancel()
-    for (const router of this.#routers) this.#effects.send(router, this.#gone(reason))
+  /** begunIds: where a step failed, the requests that it may have been the first of. */
+  #die(reason: string, begunIds: readonly string[] | null = null): void {
+    const { instanceId, incarnation } = this.#config
+    const gone: GoneMessage = { kind: 'gone', instanceId, incarnation, reason, ...(begunIds === null ? {} : { begunIds }) }
+    this.#life = { kind: 'dead', gone }
+    const { destination, draftTimer, effects, expiry, peerTimer, source } = this.#parts
+    for (const timer of [this.#reports, expiry, peerTimer, draftTimer]) timer.cancel()
+    source.stop()
+    destination.stop()
+    for (const router of this.#routers) effects.send(router, gone)
   }
 
   /** Routers that missed the news hear it when they ask; everything else is too late. */
   #answerDead(incoming: Incoming<InstanceMessage>): readonly InstanceEffect[] {
     if (this.#life.kind !== 'dead' || incoming.kind === 'completion') return []
     const asks = incoming.payload.kind === 'generate' || incoming.payload.kind === 'hello'
-    if (asks && this.#routers.hear(incoming.from)) this.#effects.send(incoming.from, this.#gone(this.#life.reason))
-    return this.#effects.take()
+    if (asks && this.#routers.hear(incoming.from)) this.#parts.effects.send(incoming.from, this.#life.gone)
+    return this.#parts.effects.take()
   }
+}
 
-  #gone(reason: string): GoneMessage {
-    return { kind: 'gone', instanceId: this.#config.instanceId, incarnation: this.#config.incarnation, reason }
-  }
+/** Requests that the step introduced to the engine, computed prompts of, or worked on before their first token here. */
+function begunIds({ begun, cells, command }: PlannedStep, running: RunningSet): readonly string[] {
+  const decoding = command.decodes.flatMap(({ handle }) => running.sequenceOf(handle) ?? []).filter(({ hasEmittedHere }) => !hasEmittedHere)
+  const requests = [...begun, ...[...cells.map(({ sequence }) => sequence), ...decoding].map(({ request }) => request)]
+  return [...new Set(requests.map(({ message }) => message.requestId))]
 }

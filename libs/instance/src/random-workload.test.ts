@@ -1,7 +1,7 @@
 // Random requests under random schedules: whatever happens, each choice emits exactly the tokens it would emit alone.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { batchingPolicy } from '@rubato/policy'
+import { batchingPolicy, speculationPolicy } from '@rubato/policy'
 import type { BatchingPolicy } from '@rubato/policy'
 import { expectedChoice, generateMessage, instanceFixture, seededRandom, SMALL_SHAPE, testSeed } from '@rubato/testing'
 import type { InstanceDriver, SeededRandom } from '@rubato/testing'
@@ -90,11 +90,12 @@ function disturb(workload: Workload): void {
   } else driver.deliver({ kind: 'ack', acks: [{ requestId, epoch, sequence, nextIndex: random.int(tokenIds.length + 1) }] })
 }
 
-function run(seed: number, replay: 'cells' | 'steps', policy: (typeof POLICIES)[number]): LoadMessage {
+function run(seed: number, replay: 'cells' | 'steps', policy: (typeof POLICIES)[number], speculation: string | null = null): LoadMessage {
   const random = seededRandom(seed)
   const shape = { ...SMALL_SHAPE, numBlocks: 60, maxModelLen: 200, replay }
   const batching = policy === 'erratic' ? erraticBatching(seededRandom(seed + 1)) : batchingPolicy(policy, { costModel: COST_MODEL })
-  const driver = instanceFixture({ shape, batching, limits: { maxNumSeqs: 12, maxNumBatchedTokens: 40 } })
+  const drafting = speculation === null ? {} : { speculation: speculationPolicy(speculation), engine: { drafts: { goodRatio: 0.7, seed } }, costModel: COST_MODEL }
+  const driver = instanceFixture({ shape, batching, limits: { maxNumSeqs: 12, maxNumBatchedTokens: 40 }, ...drafting })
   const prefixes = [11, 24, 32].map((length, place) => Array.from({ length }, (_, at) => 100 * place + at + 1))
   const workload: Workload = { driver, random, requests: new Map(), aborted: new Set(), resent: new Set() }
   while (workload.requests.size < 300) {
@@ -145,6 +146,22 @@ for (const replay of ['cells', 'steps'] as const) {
         const report = run(seed, replay, policy)
         assert.ok(report.preemptionsTotal > 5, `preemptions happened (${report.preemptionsTotal})`)
         assert.ok(report.prefixHitTokensTotal > 100, `prefix hits happened (${report.prefixHitTokensTotal})`)
+      } catch (error) {
+        throw new Error(`seed ${seed}`, { cause: error })
+      }
+    })
+  }
+}
+
+for (const replay of ['cells', 'steps'] as const) {
+  for (const [place, speculation] of ['auto', 'static:3', 'ngram', 'smartspec', 'adaserve'].entries()) {
+    test(`300 requests emit with speculation ${speculation} what they emit without, replay by ${replay}`, () => {
+      const seed = testSeed(4100 + place)
+      try {
+        const report = run(seed, replay, POLICIES[place % POLICIES.length]!, speculation)
+        const drafted = report.speculation!
+        assert.ok(report.preemptionsTotal > 5, `preemptions happened (${report.preemptionsTotal})`)
+        if (speculation !== 'ngram') assert.ok(drafted.acceptedTokensTotal > 200, `drafts were accepted (${drafted.acceptedTokensTotal} of ${drafted.draftTokensTotal})`)
       } catch (error) {
         throw new Error(`seed ${seed}`, { cause: error })
       }

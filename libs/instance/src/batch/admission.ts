@@ -49,11 +49,14 @@ export class Admission {
     return needed > shape.numBlocks ? `needs ${needed} KV blocks, the instance has ${shape.numBlocks}` : null
   }
 
-  /** Looks the prompt up in the prefix index and counts blocks; changes nothing but the request's memo of its hashes. */
-  cost(request: InstanceRequest): AdmissionCost {
+  /**
+   * Looks the prompt up in the prefix index and counts blocks; changes nothing but the request's memo of its hashes. A prompt
+   * that is computed skips whole cells only; one that is pulled skips every block that is here.
+   */
+  cost(request: InstanceRequest, hits: 'cells' | 'blocks' = 'cells'): AdmissionCost {
     const { blockSize, cellTokens } = this.#config.shape
     const known = this.#pool.matchPrefix(this.#promptHashes(request))
-    const hitTokens = usableHitTokens(known.length * blockSize, request.promptLen, cellTokens)
+    const hitTokens = hits === 'cells' ? usableHitTokens(known.length * blockSize, request.promptLen, cellTokens) : known.length * blockSize
     const hitBlockIds = known.slice(0, hitTokens / blockSize)
     const sharedBlocks = Math.floor(request.promptLen / blockSize)
     let newBlocks = 0
@@ -71,8 +74,8 @@ export class Admission {
   }
 
   /** Fills the block tables of the request's slots. False, and nothing is held, when blocks are short. */
-  reserve(request: InstanceRequest, isAlone: boolean): AdmissionCost | null {
-    const cost = this.cost(request)
+  reserve(request: InstanceRequest, { isAlone, hits }: { readonly isAlone: boolean; readonly hits: 'cells' | 'blocks' }): AdmissionCost | null {
+    const cost = this.cost(request, hits)
     if (!this.fits(cost, 0, isAlone)) return null
     this.#pool.share(cost.hitBlockIds)
     const allocation = this.#pool.allocate(cost.newBlocks)

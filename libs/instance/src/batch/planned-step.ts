@@ -1,7 +1,7 @@
 // A step between plan and commit: the command the engine got, and whom its parts belong to.
 import type { StepCommand } from '@rubato/model'
 import type { EngineSlot } from '../request/engine-slot.ts'
-import type { Sequence } from '../request/request.ts'
+import type { InstanceRequest, Sequence } from '../request/request.ts'
 
 /** A cell and the slot it writes; the sequence may have left that slot by the time the step ends. */
 export interface CellRun {
@@ -15,6 +15,8 @@ export interface PlannedStep {
   readonly command: StepCommand
   /** KV tokens of the step's decodes, summed. */
   readonly decodeContextTokens: number
+  /** Requests that it introduces to the engine. */
+  readonly begun: readonly InstanceRequest[]
   readonly cells: readonly CellRun[]
   readonly forced: readonly { readonly sequence: Sequence; readonly slot: EngineSlot }[]
   /** Their blocks are free once the step completes. */

@@ -1,8 +1,10 @@
 // How far measured step times are from the cost model's, as a ratio that policies multiply their predictions by.
 import type { StepResult } from '@rubato/model'
-import { correctCostModel, predictCellMs, predictDecodeMs } from '@rubato/policy'
+import { correctCostModel, predictStepMs } from '@rubato/policy'
 import type { StepCostModel } from '@rubato/policy'
 import type { PlannedStep } from './planned-step.ts'
+
+const PLAIN_DECODE = { contextTokens: 0 }
 
 export class StepClock {
   #model: StepCostModel | null
@@ -12,6 +14,11 @@ export class StepClock {
     this.#model = model
   }
 
+  /** Corrected so far; null: there is none. */
+  get model(): StepCostModel | null {
+    return this.#model
+  }
+
   get correctionRatio(): number {
     return this.#model?.correctionRatio ?? 1
   }
@@ -19,8 +26,14 @@ export class StepClock {
   observe({ command, decodeContextTokens }: PlannedStep, { stepMs }: StepResult): void {
     if (this.#model === null) return
     const { cells, decodes } = command
-    let predictedMs = predictDecodeMs(this.#model, { batch: decodes.length, contextTokensSum: decodeContextTokens, nodes: 0 })
-    for (const { count, start } of cells) predictedMs += predictCellMs(this.#model, { cellTokens: count, contextTokens: start })
+    // Context costs the same in every run: it is all counted with the first decode.
+    const predictedMs = predictStepMs(this.#model, {
+      cells: cells.map(({ count, start }) => ({ cellTokens: count, contextTokens: start })),
+      decodes: decodes.map(({ tree }, place) => {
+        if (tree === null) return place === 0 ? { contextTokens: decodeContextTokens } : PLAIN_DECODE
+        return { contextTokens: place === 0 ? decodeContextTokens : 0, nodes: tree.tokenIds.length }
+      }),
+    })
     this.#model = correctCostModel(this.#model, predictedMs, stepMs)
   }
 }

@@ -10,25 +10,26 @@ import type { Outbox } from '../report/outbox.ts'
 import type { EngineSlot } from '../request/engine-slot.ts'
 import type { InstanceRequest, Sequence } from '../request/request.ts'
 import type { CellRun, PlannedStep } from './planned-step.ts'
-import { PrefixWriter } from './prefix-writer.ts'
+import type { PrefixWriter } from './prefix-writer.ts'
 import type { RunningSet } from './running-set.ts'
 
 export interface CommitParts {
   readonly config: InstanceConfig
   readonly pool: BlockPool
+  readonly prefixes: PrefixWriter
   readonly running: RunningSet
   readonly outbox: Outbox
   /** Called for each request whose last choice ended. */
   readonly onRequestEnd: (request: InstanceRequest, nowMs: number) => void
+  /** Called for each committed run of cells, and for each prompt that is complete, before its choices have their tokens. */
+  readonly onCells: (run: CellRun, nowMs: number) => void
+  readonly onPromptEnd: (request: InstanceRequest, leadSlot: EngineSlot, nowMs: number) => void
 }
 
 export class StepCommitter {
   readonly #parts: CommitParts
-  readonly #prefixes: PrefixWriter
-
   constructor(parts: CommitParts) {
     this.#parts = parts
-    this.#prefixes = new PrefixWriter(parts.config, parts.pool)
   }
 
   commit(step: PlannedStep, result: StepResult, nowMs: number): void {
@@ -37,15 +38,16 @@ export class StepCommitter {
     for (const { sequence, slot } of step.forced) {
       if (sequence.slot !== slot) continue
       slot.kvTokens++
-      this.#prefixes.indexWritten(sequence, slot)
+      this.#parts.prefixes.indexWritten(sequence, slot)
     }
     for (const tokens of result.tokens) this.#commitTokens(tokens, nowMs)
   }
 
   #commitCell({ sequence, slot, end }: CellRun, nowMs: number): void {
     if (sequence.slot !== slot) return
+    this.#parts.onCells({ sequence, slot, end }, nowMs)
     slot.kvTokens = end
-    this.#prefixes.indexWritten(sequence, slot)
+    this.#parts.prefixes.indexWritten(sequence, slot)
     const { request } = sequence
     if (request.state === 'prompt') {
       if (end === request.promptLen) this.#endPrompt(request, slot, nowMs)
@@ -55,15 +57,18 @@ export class StepCommitter {
   #endPrompt(request: InstanceRequest, leadSlot: EngineSlot, nowMs: number): void {
     const { config, running } = this.#parts
     const lead = request.lead!
-    request.state = 'running'
+    const isHanding = request.handOff !== null
+    request.state = isHanding ? 'handing' : 'running'
     request.lead = null
     request.promptEndMs ??= nowMs
     for (const sequence of request.live) {
       const slot = sequence.slot!
-      if (slot !== leadSlot) this.#prefixes.startBehindPrompt(request, slot)
+      if (slot !== leadSlot) this.#parts.prefixes.startBehindPrompt(request, slot)
       const replaysCells = config.shape.replay === 'cells' && slot.kvTokens < sequence.settledKvTokens
-      running.enter(sequence, replaysCells ? 'replaying' : 'decoding')
+      if (isHanding) sequence.state = 'handing'
+      else running.enter(sequence, replaysCells ? 'replaying' : 'decoding')
     }
+    this.#parts.onPromptEnd(request, leadSlot, nowMs)
     // Before the lead can end or, aborted already, retire: its blocks are copied by the very next step, which also releases it.
     if (request.live.length > 1 || lead.state === 'dropped') running.startChoices({ request, leadSlot })
     if (lead.state === 'dropped') running.retire(lead)
@@ -79,11 +84,11 @@ export class StepCommitter {
     log.append(tokenIds, logprobs)
     sequence.acceptedDraftTokens += tokenIds.length - 1
     slot.kvTokens = sequence.settledKvTokens
-    this.#prefixes.indexWritten(sequence, slot)
+    this.#parts.prefixes.indexWritten(sequence, slot)
     const end = finish === null ? null : { reason: finish, stopTokenId, timing: timingOf(sequence) }
-    const isFirst = !sequence.hasEmittedHere
+    if (sequence.hasEmittedHere) outbox.add(sequence, { firstIndex, tokenIds, logprobs, finish: end })
+    else outbox.add(sequence, { firstIndex, tokenIds, logprobs, start: startOf(request), finish: end })
     sequence.hasEmittedHere = true
-    outbox.add(sequence, { firstIndex, tokenIds, logprobs, ...(isFirst ? { start: startOf(request) } : {}), finish: end })
     if (end === null) return
     log.finish(end)
     sequence.state = 'finished'
@@ -99,7 +104,12 @@ function startOf(request: InstanceRequest): Pick<SequenceTiming, 'queueMs' | 'pr
   return { queueMs: admittedMs - request.arrivalMs, prefillMs: (request.promptEndMs ?? admittedMs) - admittedMs, cachedTokens: request.cachedTokens }
 }
 
-export function timingOf({ request, acceptedDraftTokens }: Sequence): SequenceTiming {
+/** What is known of a choice's times so far, those of the instance that handed it over included. */
+export function timingOf({ request, acceptedDraftTokens, carriedTiming }: Sequence): SequenceTiming {
+  if (carriedTiming !== null) {
+    const preemptions = carriedTiming.preemptions + request.preemptions
+    return { ...carriedTiming, preemptions, acceptedDraftTokens: carriedTiming.acceptedDraftTokens + acceptedDraftTokens }
+  }
   return {
     ...startOf(request),
     preemptions: request.preemptions,

@@ -3,20 +3,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StepCommand } from '@rubato/model'
 import type { StepCostModel } from '@rubato/policy'
-import { expectedChoice, firstComeBatching, generateMessage, instanceFixture, SMALL_SHAPE } from '@rubato/testing'
+import { expectedChoice, firstComeBatching, generateMessage, instanceFixture, SMALL_SHAPE, loadOf } from '@rubato/testing'
 import type { InstanceDriver } from '@rubato/testing'
 import type { InstanceConfig } from '../instance-config.ts'
-import type { LoadMessage } from '../messages.ts'
 
 type CellView = readonly [start: number, count: number, numSamples: number]
 
 function cellsOf(steps: readonly (StepCommand | null)[]): CellView[] {
   return steps.flatMap((step) => step?.cells ?? []).map(({ start, count, sampleHandles }) => [start, count, sampleHandles.length])
-}
-
-function load(driver: InstanceDriver): LoadMessage {
-  driver.deliver({ kind: 'hello' })
-  return driver.sent.at(-1)!.payload as LoadMessage
 }
 
 test('prompt cells start at multiples of C, in order; only the last one samples', () => {
@@ -57,7 +51,7 @@ test('a prefix hit is rounded down to cells and never covers the last token', ()
   driver.runToIdle()
   assert.deepEqual(driver.choice('b').tokenIds, driver.choice('a').tokenIds)
   assert.equal(driver.choice('b').finish?.timing.cachedTokens, 16)
-  assert.deepEqual([load(driver).prefixQueryTokensTotal, load(driver).prefixHitTokensTotal], [48, 16])
+  assert.deepEqual([loadOf(driver).prefixQueryTokensTotal, loadOf(driver).prefixHitTokensTotal], [48, 16])
 })
 
 test('blocks are shared while their owner still runs, and only once written', () => {
@@ -107,7 +101,7 @@ test('choices compute their prompt once, share its full blocks and copy the part
   assert.equal(second.copyBlocks.length, 2)
   assert.deepEqual(new Set(second.copyBlocks.map(({ from }) => from)), new Set([lead[2]]))
   for (const { blockIds } of second.appendBlocks) assert.deepEqual(blockIds.slice(0, 2), lead.slice(0, 2))
-  assert.equal(load(driver).totalBlocks - load(driver).freeBlocks - load(driver).cachedBlocks, 3 + 2)
+  assert.equal(loadOf(driver).totalBlocks - loadOf(driver).freeBlocks - loadOf(driver).cachedBlocks, 3 + 2)
   driver.runToIdle()
   for (const index of [0, 1, 2]) assert.deepEqual(driver.choice('a', index).tokenIds, expectedChoice(message, index, SMALL_SHAPE))
 })
@@ -140,7 +134,7 @@ test('all choices are admitted together or not at all', () => {
   driver.deliver(generateMessage('a', { n: 2, sampling: { maxTokens: 4 } }))
   driver.deliver(generateMessage('b', { n: 2, sampling: { maxTokens: 4 } }))
   driver.completeStep()
-  assert.deepEqual([load(driver).numRunning, load(driver).numWaiting], [2, 1])
+  assert.deepEqual([loadOf(driver).numRunning, loadOf(driver).numWaiting], [2, 1])
   driver.runToIdle()
   assert.equal(driver.choice('b', 1).finish?.reason, 'length')
 })
@@ -181,7 +175,7 @@ test('the lowest priority is preempted even when it came first', () => {
   const driver = crowded('cells', [1, 0])
   driver.runToIdle()
   assert.deepEqual(['a', 'b'].map((name) => driver.choice(name).finish?.timing.preemptions), [1, 0])
-  assert.equal(load(driver).preemptionsTotal, 1)
+  assert.equal(loadOf(driver).preemptionsTotal, 1)
 })
 
 test('a freed block is not given out before the step that releases it has ended', () => {

@@ -5,12 +5,16 @@
 // 2. Decodes get their blocks first: while one waits for a block there is none to admit a request with.
 // 3. At most one request is preempted per step: its blocks come free when that step completes, and the sequences that
 //    need them sit out that step.
+// 4. A held request is admitted on its router's word alone (request/held-requests.ts).
 import type { BlockPool } from '@rubato/kv'
-import type { BatchPlan, CellGrant, PrefillDemand } from '@rubato/policy'
+import type { DraftWish } from '@rubato/model'
+import type { BatchPlan, CellGrant, DecodeDemand, PrefillDemand } from '@rubato/policy'
 import type { InstanceConfig } from '../instance-config.ts'
 import { EngineSlot } from '../request/engine-slot.ts'
+import type { HeldRequests } from '../request/held-requests.ts'
 import type { InstanceRequest, Sequence } from '../request/request.ts'
 import type { WaitingQueue } from '../request/waiting-queue.ts'
+import type { Speculation } from '../speculation/speculation.ts'
 import type { Admission, AdmissionCost } from './admission.ts'
 import { cellSizes } from './cells.ts'
 import type { PlannedStep } from './planned-step.ts'
@@ -26,9 +30,16 @@ export interface PlannerParts {
   readonly config: InstanceConfig
   readonly pool: BlockPool
   readonly waiting: WaitingQueue
+  readonly held: HeldRequests
   readonly running: RunningSet
   readonly admission: Admission
   readonly clock: StepClock
+  /** null: nothing is ever drafted. */
+  readonly speculation: Speculation | null
+  /** Sequences that reservations for other instances' requests will take. */
+  readonly reservedSequences: () => number
+  readonly onAdmit: (request: InstanceRequest, nowMs: number) => void
+  readonly onPreempt: (request: InstanceRequest, nowMs: number) => void
 }
 
 export class StepPlanner {
@@ -50,11 +61,16 @@ export class StepPlanner {
   /** Puts a request in line, with fresh handles for its next stay in the engine. */
   enqueue(request: InstanceRequest): void {
     request.state = 'waiting'
+    this.giveSlots(request)
+    this.#parts.waiting.add(request)
+  }
+
+  /** Fresh handles, without blocks, for all live choices. */
+  giveSlots(request: InstanceRequest): void {
     for (const sequence of request.live) {
       sequence.state = 'pending'
       sequence.slot = new EngineSlot(++this.#lastHandle, this.#parts.config.shape.blockSize)
     }
-    this.#parts.waiting.add(request)
   }
 
   /** The next step, or null when there is nothing to do. */
@@ -62,20 +78,46 @@ export class StepPlanner {
     const { running } = this.#parts
     running.compact()
     const builder = new StepBuilder()
-    this.#growDecodes()
+    for (const request of running.takeJoining()) builder.join(request)
+    this.#growDecodes(nowMs)
     this.#collectPrefills(nowMs)
-    for (const starting of running.takeStarting()) if (starting.request.state === 'running') builder.startChoices(starting)
+    let draft: DraftWish | undefined
+    for (const starting of running.takeStarting()) if (starting.request.isAdmitted) builder.startChoices(starting)
     if (this.#ready.length > 0 || this.#prefills.length > 0) {
+      const { speculation } = this.#parts
+      speculation?.begin(this.#ready, nowMs)
       const plan = this.#decide()
       this.#grantCells(plan.cells, builder, nowMs)
       // A policy may want a step of cells alone; when none of them found its blocks, decodes run, or nothing ever would.
-      if (plan.runDecodes || !builder.hasCells) for (const sequence of this.#ready) builder.addDecode(sequence)
+      const runsDecodes = plan.runDecodes || !builder.hasCells
+      if (runsDecodes) this.#addDecodes(builder)
+      draft = speculation?.wish(runsDecodes, builder.samplers(), nowMs)
     }
-    return builder.build(++this.#lastStepId, running.takeRetiring())
+    return builder.build(++this.#lastStepId, running.takeRetiring(), draft)
+  }
+
+  #addDecodes(builder: StepBuilder): void {
+    const { speculation } = this.#parts
+    speculation?.settleCells(builder.cellWork())
+    for (const [place, sequence] of this.#ready.entries()) {
+      builder.addDecode(sequence, speculation === null ? null : speculation.treeOf(place, (depth) => this.#draftRoom(sequence, depth)))
+    }
+  }
+
+  /** Places for draft tokens, up to `depth`, with further blocks where they can be spared: each decode may need one for its next token. */
+  #draftRoom(sequence: Sequence, depth: number): number {
+    const { pool } = this.#parts
+    const { table, kvTokens } = sequence.slot!
+    const missing = table.missingBlocks(kvTokens + 1 + depth)
+    if (missing > 0 && pool.availableBlocks >= missing + this.#ready.length) {
+      const allocation = pool.allocate(missing)
+      if (allocation.kind !== 'rejected') table.append(allocation.blockIds)
+    }
+    return table.capacityTokens - kvTokens - 1
   }
 
   /** Fills `ready` with the sequences that can decode; those that found no block are left out. */
-  #growDecodes(): void {
+  #growDecodes(nowMs: number): void {
     const { pool, running } = this.#parts
     const preemptionsBefore = this.preemptionsTotal
     this.#ready.length = 0
@@ -85,7 +127,7 @@ export class StepPlanner {
       if (kvTokens + 1 > table.capacityTokens) {
         const allocation = pool.allocate(1)
         if (allocation.kind === 'rejected') {
-          if (running.numRetiring === 0) this.#preemptWorst()
+          if (running.numRetiring === 0) this.#preemptWorst(nowMs)
           continue
         }
         table.append(allocation.blockIds)
@@ -102,11 +144,12 @@ export class StepPlanner {
   }
 
   /** Recompute preemption: the request goes back to the head of the queue with its emitted tokens. */
-  #preemptWorst(): void {
+  #preemptWorst(nowMs: number): void {
     const { running } = this.#parts
     const request = running.victim()
     if (request === undefined) return
     running.retireAll(request)
+    this.#parts.onPreempt(request, nowMs)
     request.isUrgent = true
     request.preemptions++
     this.preemptionsTotal++
@@ -133,18 +176,27 @@ export class StepPlanner {
     this.#collectWaiting(nowMs)
   }
 
-  /** Shows the queue from its head for as long as slots and blocks last and one step could take it. */
+  /**
+   * Shows the queue from its head for as long as slots and blocks last and one step could take it. A held request that could begin
+   * is asked for; until the answer is there those behind it go first.
+   */
   #collectWaiting(nowMs: number): void {
-    const { config, waiting, running, admission } = this.#parts
-    let freeSlots = config.limits.maxNumSeqs - running.numSequences
+    const { config, waiting, held, running, admission } = this.#parts
+    let freeSlots = this.#freeSequences
     let promisedBlocks = 0
     let promisedTokens = 0
-    for (let place = 0; place < waiting.size && promisedTokens < config.limits.maxNumBatchedTokens; place++) {
+    for (let place = 0, isFirst = true; place < waiting.size && promisedTokens < config.limits.maxNumBatchedTokens; place++) {
       const request = waiting.at(place)!
-      freeSlots -= request.live.length
-      if (freeSlots < 0) return
+      if (request.isHeld && !held.isNext(request)) continue
+      if (request.live.length > freeSlots) return
       const cost: AdmissionCost = admission.cost(request)
-      if (!admission.fits(cost, promisedBlocks, running.admitted.length === 0 && place === 0)) return
+      if (!admission.fits(cost, promisedBlocks, running.admitted.length === 0 && isFirst)) return
+      if (request.isHeld) {
+        held.ask(request)
+        continue
+      }
+      isFirst = false
+      freeSlots -= request.live.length
       promisedBlocks += cost.availableBlocksUsed
       promisedTokens += request.promptLen - cost.hitTokens
       this.#addJob({ kind: 'waiting', request }, {
@@ -163,15 +215,12 @@ export class StepPlanner {
   }
 
   #decide(): BatchPlan {
-    const { config, running } = this.#parts
+    const { config, speculation } = this.#parts
+    const demandOf = ({ slot, request }: Sequence): DecodeDemand => ({ handle: slot!.handle, contextTokens: slot!.kvTokens + 1, tpotMs: request.message.slo.tpotMs })
     return config.batching({
-      decodes: this.#ready.map((sequence) => ({
-        handle: sequence.slot!.handle,
-        contextTokens: sequence.slot!.kvTokens + 1,
-        tpotMs: sequence.request.message.slo.tpotMs,
-      })),
+      decodes: this.#ready.map(speculation === null ? demandOf : (sequence, place) => ({ ...demandOf(sequence), ...speculation.demandOf(place) })),
       prefills: this.#prefills,
-      freeSequenceSlots: config.limits.maxNumSeqs - running.numSequences,
+      freeSequenceSlots: this.#freeSequences,
       maxBatchedTokens: config.limits.maxNumBatchedTokens,
       correctionRatio: this.#parts.clock.correctionRatio,
     })
@@ -186,15 +235,16 @@ export class StepPlanner {
       if (job.kind === 'replay') builder.addReplayCells(job.sequence, numCells, cellTokens)
       else {
         if (job.kind === 'waiting' && !this.#admit(job.request, builder, nowMs)) return
-        builder.addPromptCells(job.request, numCells, cellTokens)
+        // One cell per step where its KV moves on: what one cell wrote travels while the next is computed.
+        builder.addPromptCells(job.request, job.request.handOff === null ? numCells : 1, cellTokens)
       }
     }
   }
 
   #admit(request: InstanceRequest, builder: StepBuilder, nowMs: number): boolean {
-    const { config, waiting, running, admission } = this.#parts
-    if (running.numSequences + request.live.length > config.limits.maxNumSeqs) return false
-    const cost = admission.reserve(request, running.numSequences === 0)
+    const { waiting, running, admission } = this.#parts
+    if (request.live.length > this.#freeSequences) return false
+    const cost = admission.reserve(request, { isAlone: running.numSequences === 0, hits: 'cells' })
     if (cost === null) return false
     waiting.remove(request)
     running.admit(request)
@@ -205,7 +255,13 @@ export class StepPlanner {
       this.prefixQueryTokensTotal += request.promptLen
       this.prefixHitTokensTotal += cost.hitTokens
     }
+    this.#parts.onAdmit(request, nowMs)
     return true
+  }
+
+  get #freeSequences(): number {
+    const { config, running, reservedSequences } = this.#parts
+    return config.limits.maxNumSeqs - running.numSequences - reservedSequences()
   }
 }
 

@@ -18,6 +18,10 @@ export class KnownRouters {
     return isNew
   }
 
+  forget(address: Address): void {
+    this.#addresses.delete(address)
+  }
+
   [Symbol.iterator](): Iterator<Address> {
     return this.#addresses.values()
   }

@@ -15,14 +15,18 @@ export class Outbox {
     this.#incarnation = from.incarnation
   }
 
+  /** Tokens of a request without a router stay in its log alone. */
   add({ request, index }: Sequence, run: LoggedRun): void {
+    if (request.isOrphan) return
     const { requestId, epoch } = request.message
     let runs = this.#runs.get(request.replyTo)
     if (runs === undefined) {
       runs = []
       this.#runs.set(request.replyTo, runs)
     }
-    runs.push({ requestId, epoch, sequence: index, firstIndex: run.firstIndex, tokenIds: run.tokenIds, logprobs: run.logprobs, ...(run.start === undefined ? {} : { start: run.start }), finish: run.finish })
+    const { firstIndex, tokenIds, logprobs, start, finish } = run
+    if (start === undefined) runs.push({ requestId, epoch, sequence: index, firstIndex, tokenIds, logprobs, finish })
+    else runs.push({ requestId, epoch, sequence: index, firstIndex, tokenIds, logprobs, start, finish })
   }
 
   flush(effects: EffectList): void {

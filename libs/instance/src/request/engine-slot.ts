@@ -9,6 +9,8 @@ export class EngineSlot {
   /** Commands without a draft tree never change, so each slot makes them once. */
   readonly decode: Decode
   readonly forcedDecode: Decode
+  /** The engine was told of the handle, so it must be told of its end. */
+  isAdmitted = false
   /** Leading blocks of the table that the engine was told of. */
   numSentBlocks = 0
   /** Tokens whose KV is written by committed steps. */

@@ -1,28 +1,35 @@
 // A request and its choices as the instance sees them. State changes are made by the batch and actor modules.
 //
 //   request: waiting -> prompt -> running -> finished      (preemption: prompt | running -> waiting)
+//                       prompt -> handing -> dropped       (another instance decodes it; kept after all: handing -> running)
+//                     reserved -> running                  (taken over with its KV; `reserved` is in no book yet)
 //   choice:  pending -> replaying -> decoding -> finished  (replaying only when emitted tokens are recomputed in cells)
+//            pending -> handing -> decoding | dropped
 //   `dropped` ends both from anywhere: aborted, expired or replaced.
 import type { Address } from '@rubato/actor'
-import type { GenerateMessage } from '../messages.ts'
+import type { OutgoingHandOff } from '../hand-off/outgoing.ts'
+import type { GenerateMessage, SequenceTiming } from '../messages.ts'
 import type { EngineSlot } from './engine-slot.ts'
 import { TokenLog } from './token-log.ts'
 
-export type SequenceState = 'pending' | 'replaying' | 'decoding' | 'finished' | 'dropped'
-export type RequestState = 'waiting' | 'prompt' | 'running' | 'finished' | 'dropped'
+export type SequenceState = 'pending' | 'handing' | 'replaying' | 'decoding' | 'finished' | 'dropped'
+export type RequestState = 'reserved' | 'waiting' | 'prompt' | 'handing' | 'running' | 'finished' | 'dropped'
 
 /** One choice. */
 export class Sequence {
   readonly request: InstanceRequest
   /** Index of the choice. */
   readonly index: number
-  readonly log: TokenLog
+  /** Replaced when the choice is taken over from another instance. */
+  log: TokenLog
   state: SequenceState = 'pending'
   /** Set while the engine (or the queue, before it) knows the sequence by a handle. */
   slot: EngineSlot | null = null
-/** Some run of this choice has left this instance. */
+  /** Some run of this choice has left this instance. */
   hasEmittedHere = false
   acceptedDraftTokens = 0
+  /** What the instance that computed the prompt measured; null: this one computed it. */
+  carriedTiming: SequenceTiming | null = null
 
   constructor(request: InstanceRequest, index: number) {
     this.request = request
@@ -41,8 +48,11 @@ export class Sequence {
 }
 
 export class InstanceRequest {
-  readonly message: GenerateMessage
-  readonly replyTo: Address
+  /** Its epoch changes when another instance or another router takes the request over. */
+  message: GenerateMessage
+  replyTo: Address
+  /** The router is gone: tokens are kept, not sent, until another one attaches. */
+  isOrphan = false
   readonly arrivalOrder: number
   readonly arrivalMs: number
   /** Recovered and preempted requests go before all others. */
@@ -62,8 +72,20 @@ export class InstanceRequest {
   /** First admission, and the first time the whole prompt was in KV. */
   admittedMs: number | null = null
   promptEndMs: number | null = null
-  /** Deadline while it runs; after its end, when its tokens are forgotten unacknowledged. */
-  expiresAtMs: number | null
+  /** The way to another instance that it is on; null: it is on none. */
+  handOff: OutgoingHandOff | null = null
+  /** False once it is to be decoded here, whatever was asked. */
+  mayHandOff: boolean
+  /** First decode here became possible, and tokens its choices had then. */
+  decodeStart: { readonly atMs: number; readonly numTokens: number } | null = null
+  /** Trees drafted for a traced request, by who made them, and the times when drafting began and ended. */
+  proposals: Partial<Record<'local' | 'remote', { readonly startMs: number; endMs: number; trees: number; nodes: number; elapsedMs: number }>> = {}
+  /** Spans made so far: tells siblings apart. */
+  numSpans = 0
+  /** The client's deadline, while it generates. */
+  deadlineAtMs: number | null
+  /** When it is forgotten: after its end, or without a router. */
+  forgetAtMs: number | null = null
 
   constructor(message: GenerateMessage, from: { readonly replyTo: Address; readonly arrivalOrder: number; readonly nowMs: number }) {
     this.message = message
@@ -71,7 +93,8 @@ export class InstanceRequest {
     this.arrivalOrder = from.arrivalOrder
     this.arrivalMs = from.nowMs
     this.isUrgent = message.recovered
-    this.expiresAtMs = message.remainingMs === null ? null : from.nowMs + message.remainingMs
+    this.mayHandOff = message.handOffTo !== null
+    this.deadlineAtMs = message.remainingMs === null ? null : from.nowMs + message.remainingMs
     const choices = message.emittedIds.map((_, index) => index).filter((index) => !message.finishedSequences.includes(index))
     this.sequences = choices.map((index) => new Sequence(this, index))
     this.live = [...this.sequences]
@@ -79,6 +102,21 @@ export class InstanceRequest {
 
   get promptLen(): number {
     return this.message.promptIds.length
+  }
+
+  /** Waits for its router's word before all else. */
+  get isHeld(): boolean {
+    return this.message.guarded === true
+  }
+
+  get isAdmitted(): boolean {
+    return this.state === 'prompt' || this.state === 'handing' || this.state === 'running'
+  }
+
+  /** The earlier of deadline and forgetting; null: neither is set. */
+  get expiresAtMs(): number | null {
+    if (this.deadlineAtMs === null || this.forgetAtMs === null) return this.deadlineAtMs ?? this.forgetAtMs
+    return Math.min(this.deadlineAtMs, this.forgetAtMs)
   }
 }
 

@@ -1,9 +1,10 @@
 // The emitted tokens of one choice, and which of them the router still has to acknowledge.
 //
-// 1. Token ids are kept whole: recompute needs them. Logprobs are kept only until acknowledged.
-// 2. ackedIndex never falls; a run never starts below it.
+// 1. Token ids and logprobs are kept whole: recompute needs the former, a router that takes the request over both.
+// 2. A run never starts below ackedIndex, which falls only when another router takes over (rewind).
 import type { TokenLogprobs } from '@rubato/model'
 import type { TokenRun } from '../messages.ts'
+import type { HandedSequence } from '../peer-messages.ts'
 
 export type SequenceFinish = NonNullable<TokenRun['finish']>
 /** A TokenRun without the names of its request. */
@@ -11,16 +12,24 @@ export type LoggedRun = Pick<TokenRun, 'firstIndex' | 'tokenIds' | 'logprobs' | 
 
 export class TokenLog {
   readonly #tokenIds: number[]
-  /** Logprobs of tokens ackedIndex.. when the request wants them. */
+  /** Logprobs of tokens logprobsFrom.. when the request wants them: those of a former dispatch are not known. */
   readonly #logprobs: TokenLogprobs[] | null
+  readonly #logprobsFrom: number
   #ackedIndex: number
   #finish: SequenceFinish | null = null
 
   /** `emittedIds` are tokens that the router already has. */
-  constructor(emittedIds: readonly number[], wantsLogprobs: boolean) {
+  constructor(emittedIds: readonly number[], wantsLogprobs: boolean, from: Pick<HandedSequence, 'logprobs' | 'ackedIndex' | 'finish'> | null = null) {
     this.#tokenIds = [...emittedIds]
-    this.#logprobs = wantsLogprobs ? [] : null
-    this.#ackedIndex = emittedIds.length
+    this.#logprobs = wantsLogprobs ? [...(from?.logprobs ?? [])] : null
+    this.#logprobsFrom = emittedIds.length - (this.#logprobs?.length ?? 0)
+    this.#ackedIndex = from?.ackedIndex ?? emittedIds.length
+    this.#finish = from?.finish ?? null
+  }
+
+  /** The log as another instance hands it over. */
+  static handed(sequence: HandedSequence): TokenLog {
+    return new TokenLog(sequence.tokenIds, sequence.logprobs !== null, sequence)
   }
 
   /** A live view, not a copy. */
@@ -30,6 +39,15 @@ export class TokenLog {
 
   get length(): number {
     return this.#tokenIds.length
+  }
+
+  get ackedIndex(): number {
+    return this.#ackedIndex
+  }
+
+  /** How the choice ended; null: it goes on. */
+  get end(): SequenceFinish | null {
+    return this.#finish
   }
 
   /** Finished, and the router has every token. */
@@ -48,17 +66,28 @@ export class TokenLog {
 
   /** Tokens below nextIndex arrived. Cumulative; late and repeated ones are no-ops. */
   acknowledge(nextIndex: number): void {
-    const numNew = Math.min(nextIndex, this.#tokenIds.length) - this.#ackedIndex
-    if (numNew <= 0) return
-    this.#ackedIndex += numNew
-    this.#logprobs?.splice(0, numNew)
+    this.#ackedIndex = Math.max(this.#ackedIndex, Math.min(nextIndex, this.#tokenIds.length))
   }
 
-  /** Unacknowledged tokens from fromIndex on; null when there is nothing to say. */
+  /** Another router takes over that has the tokens below nextIndex alone. */
+  rewind(nextIndex: number): void {
+    this.#ackedIndex = Math.max(0, Math.min(nextIndex, this.#tokenIds.length))
+  }
+
+  /** Unacknowledged tokens from fromIndex on; null when there is nothing to say. Logprobs are null where some of them are not known. */
   runFrom(fromIndex: number): LoggedRun | null {
     const firstIndex = Math.min(Math.max(fromIndex, this.#ackedIndex), this.#tokenIds.length)
     if (firstIndex === this.#tokenIds.length && this.#finish === null) return null
-    const logprobs = this.#logprobs?.slice(firstIndex - this.#ackedIndex) ?? null
-    return { firstIndex, tokenIds: this.#tokenIds.slice(firstIndex), logprobs, finish: this.#finish }
+    return { firstIndex, tokenIds: this.#tokenIds.slice(firstIndex), logprobs: this.#logprobsOf(firstIndex), finish: this.#finish }
+  }
+
+  /** The log as it is handed to another instance; logprobs are whole or null. */
+  handOver(): Pick<HandedSequence, 'tokenIds' | 'logprobs' | 'ackedIndex' | 'finish'> {
+    return { tokenIds: this.#tokenIds.slice(), logprobs: this.#logprobsOf(0), ackedIndex: this.#ackedIndex, finish: this.#finish }
+  }
+
+  #logprobsOf(firstIndex: number): readonly TokenLogprobs[] | null {
+    if (this.#logprobs === null || firstIndex < this.#logprobsFrom) return null
+    return this.#logprobs.slice(firstIndex - this.#logprobsFrom)
   }
 }

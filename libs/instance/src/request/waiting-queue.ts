@@ -17,6 +17,12 @@ export class WaitingQueue {
     return this.#reversed[this.#reversed.length - 1 - place]
   }
 
+  /** The first that waits for nothing but room; null: none does. */
+  get head(): InstanceRequest | null {
+    for (const request of this) if (!request.isHeld) return request
+    return null
+  }
+
   add(request: InstanceRequest): void {
     this.#reversed.splice(this.#place(request), 0, request)
   }
