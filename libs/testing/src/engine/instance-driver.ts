@@ -1,9 +1,11 @@
 // Drives one instance actor by hand: virtual time, a memory engine, and a router that collects tokens.
 //
 // 1. A step's command is applied when the step completes, so a command that is changed after it was issued shows.
-// 2. Tokens are checked as they arrive: every run continues where the choice's last one ended, or repeats what it said (counted).
-import type { Address, Completion, EffectId, Outcome } from '@rubato/actor'
-import type { InstanceActor, InstanceEffect, InstanceMessage, InstanceReport, TokenRun } from '@rubato/instance'
+// 2. Engine commands run in the order given; installs end with the step behind them, or by completeInstall.
+// 3. Transfers of KV wait in `serves` and `pulls` until the test, or an InstanceNetwork, completes them.
+// 4. Tokens are checked as they arrive: every run continues where the choice's last one ended, or repeats what it said (counted).
+import type { Address, Completion, EffectId, Outcome, SpanRecord } from '@rubato/actor'
+import type { DraftEffect, DraftNewsEffect, InstanceActor, InstanceEffect, InstanceMessage, InstancePayload, KvPullEffect, KvServeEffect, TokenRun } from '@rubato/instance'
 import type { EngineCommand, EngineResult, StepCommand } from '@rubato/model'
 import type { MemoryEngine } from './memory-engine.ts'
 
@@ -19,18 +21,34 @@ export interface CollectedChoice {
   numRepeated: number
 }
 
+interface Running<C extends EngineCommand = EngineCommand> {
+  readonly effectId: EffectId
+  readonly command: C
+}
+
 export class InstanceDriver<E extends StepEngine = MemoryEngine> {
   readonly actor: InstanceActor
   readonly engine: E
   readonly router: Address
   nowMs = 0
   /** Everything the actor sent, oldest first. */
-  readonly sent: { readonly to: Address; readonly payload: InstanceReport }[] = []
+  readonly sent: { readonly to: Address; readonly payload: InstancePayload }[] = []
   /** Commands of completed steps. */
   readonly steps: StepCommand[] = []
+  /** Offers that a peer may pull, and pulls that wait for their bytes. */
+  readonly serves = new Map<EffectId, KvServeEffect>()
+  readonly pulls = new Map<EffectId, KvPullEffect>()
+  readonly spans: SpanRecord[] = []
+  /** Asks of speculators that wait for `completeDraft`, and what speculators were told. */
+  readonly drafts = new Map<EffectId, DraftEffect>()
+  readonly draftNews: DraftNewsEffect[] = []
   /** Set to check invariants after every transition. */
   afterReceive: () => void = () => {}
-  #inFlight: { readonly effectId: EffectId; readonly command: StepCommand } | null = null
+  /** Set to carry messages elsewhere: tokens are then not collected here. */
+  onSend: ((to: Address, payload: InstancePayload) => void) | null = null
+  #inFlight: Running<StepCommand> | null = null
+  /** In order; the step in flight is among them. */
+  readonly #commands: Running[] = []
   readonly #timers = new Map<EffectId, number>()
   readonly #choices = new Map<string, CollectedChoice>()
 
@@ -44,6 +62,11 @@ export class InstanceDriver<E extends StepEngine = MemoryEngine> {
   /** The step the engine works on, if any. */
   get command(): StepCommand | null {
     return this.#inFlight?.command ?? null
+  }
+
+  /** Installs that the engine has not begun. */
+  get numInstalls(): number {
+    return this.#commands.filter(({ command }) => command.kind === 'install-blocks').length
   }
 
   get numTimers(): number {
@@ -67,12 +90,34 @@ export class InstanceDriver<E extends StepEngine = MemoryEngine> {
 
   /** Completes the step in flight, `stepMs` later than now. Throws when there is none. */
   completeStep(stepMs = 1): StepCommand {
+    while (this.#commands[0]?.command.kind === 'install-blocks') this.completeInstall()
     const { effectId, command } = this.#takeStep()
     this.nowMs += stepMs
     const result: EngineResult = this.engine.apply(command)
     this.steps.push(command)
     this.#complete({ effectId, effectKind: 'engine' }, { kind: 'done', value: result })
     return command
+  }
+
+  /** Performs the install at the head of the engine's queue. Throws when there is none. */
+  completeInstall(): void {
+    const [next] = this.#commands
+    if (next === undefined || next.command.kind === 'step') throw new Error('no install is next')
+    this.#commands.shift()
+    this.#complete({ effectId: next.effectId, effectKind: 'engine' }, { kind: 'done', value: this.engine.apply(next.command) })
+  }
+
+  /** Ends a serve or a pull. */
+  completeTransfer(effectId: EffectId, outcome: Outcome): void {
+    const effectKind = this.serves.delete(effectId) ? 'kv-serve' : 'kv-pull'
+    this.pulls.delete(effectId)
+    this.#complete({ effectId, effectKind }, outcome)
+  }
+
+  /** Ends an ask of a speculator. */
+  completeDraft(effectId: EffectId, outcome: Outcome): void {
+    this.drafts.delete(effectId)
+    this.#complete({ effectId, effectKind: 'draft' }, outcome)
   }
 
   /** Completes steps until the instance is idle; throws after `limit` of them. */
@@ -106,10 +151,11 @@ export class InstanceDriver<E extends StepEngine = MemoryEngine> {
     this.nowMs = endMs
   }
 
-  #takeStep(): { readonly effectId: EffectId; readonly command: StepCommand } {
+  #takeStep(): Running<StepCommand> {
     const step = this.#inFlight
     if (step === null) throw new Error('no step is in flight')
     this.#inFlight = null
+    this.#commands.splice(this.#commands.indexOf(step), 1)
     return step
   }
 
@@ -126,19 +172,36 @@ export class InstanceDriver<E extends StepEngine = MemoryEngine> {
     for (const effect of effects) {
       if (effect.kind === 'timer') this.#timers.set(effect.id, this.nowMs + effect.delayMs)
       else if (effect.kind === 'cancel') {
-        if (this.#timers.delete(effect.target)) this.#complete({ effectId: effect.target, effectKind: 'timer' }, { kind: 'cancelled' })
+        this.#cancel(effect.target)
       } else if (effect.kind === 'engine') this.#start(effect.id, effect.command)
-      else {
-        this.sent.push({ to: effect.to, payload: effect.payload })
-        if (effect.payload.kind === 'tokens') for (const run of effect.payload.runs) this.#collect(run)
-      }
+      else if (effect.kind === 'kv-serve') this.serves.set(effect.id, effect)
+      else if (effect.kind === 'kv-pull') this.pulls.set(effect.id, effect)
+      else if (effect.kind === 'span') this.spans.push(effect.span)
+      else if (effect.kind === 'draft') this.drafts.set(effect.id, effect)
+      else if (effect.kind === 'draft-news') this.draftNews.push(effect)
+      else this.#send(effect.to, effect.payload)
     }
   }
 
+  #cancel(target: EffectId): void {
+    const kinds = [['timer', this.#timers], ['kv-serve', this.serves], ['kv-pull', this.pulls], ['draft', this.drafts]] as const
+    for (const [effectKind, underWay] of kinds) if (underWay.delete(target)) this.#complete({ effectId: target, effectKind }, { kind: 'cancelled' })
+  }
+
+  #send(to: Address, payload: InstancePayload): void {
+    this.sent.push({ to, payload })
+    if (this.onSend !== null) this.onSend(to, payload)
+    else if (payload.kind === 'tokens') for (const run of payload.runs) this.#collect(run)
+  }
+
   #start(effectId: EffectId, command: EngineCommand): void {
+    if (command.kind !== 'step') {
+      this.#commands.push({ effectId, command })
+      return
+    }
     if (this.#inFlight !== null) throw new Error('the instance started a step while one was in flight')
-    if (command.kind !== 'step') throw new Error(`the driver cannot run ${command.kind}`)
     this.#inFlight = { effectId, command }
+    this.#commands.push(this.#inFlight)
   }
 
   #collect(run: TokenRun): void {

@@ -4,10 +4,11 @@ import type { GenerateMessage, InstanceConfig } from '@rubato/instance'
 import type { EngineShape, SamplingParams } from '@rubato/model'
 import { InstanceDriver } from './instance-driver.ts'
 import { MemoryEngine, referenceTokens } from './memory-engine.ts'
+import type { MemoryEngineOptions } from './memory-engine.ts'
 import { mixHash } from './token-rule.ts'
 
 export const SMALL_SHAPE: EngineShape = {
-  modelFingerprint: 'memory', blockSize: 4, cellTokens: 8, numBlocks: 64, vocabSize: 1000, maxModelLen: 256, eosTokenIds: [0], replay: 'cells',
+  modelFingerprint: 'memory', blockSize: 4, cellTokens: 8, numBlocks: 64, blockBytes: 1024, vocabSize: 1000, maxModelLen: 256, eosTokenIds: [0], replay: 'cells',
 }
 
 export const PLAIN_SAMPLING: SamplingParams = {
@@ -38,6 +39,8 @@ export function generateMessage(requestId: string, options: GenerateOptions = {}
     cacheSalt: '',
     remainingMs: null,
     recovered: false,
+    handOffTo: null,
+    trace: null,
     ...fields,
   }
 }
@@ -79,11 +82,15 @@ export function testHashBlock(parent: string, tokenIds: readonly number[]): stri
 
 export interface InstanceFixtureOptions extends Partial<Omit<InstanceConfig, 'shape'>> {
   readonly shape?: Partial<EngineShape>
+  /** Of its engine's draft model. @default it has none */
+  readonly engine?: MemoryEngineOptions
 }
 
 /** A started actor in a driver that checks its integrity after every transition. */
 export function instanceFixture(options: InstanceFixtureOptions = {}): InstanceDriver {
-  const shape = { ...SMALL_SHAPE, ...options.shape }
+  const { engine: engineOptions, ...config } = options
+  const engine = new MemoryEngine({ ...SMALL_SHAPE, ...options.shape }, engineOptions)
+  const { shape } = engine
   const actor = new InstanceActor({
     instanceId: 'i1',
     address: 'instance/i1',
@@ -93,10 +100,10 @@ export function instanceFixture(options: InstanceFixtureOptions = {}): InstanceD
     hashBlock: testHashBlock,
     rootHash: (cacheSalt) => `root:${cacheSalt}`,
     enablePrefixCache: true,
-    ...options,
+    ...config,
     shape,
   })
-  const driver = new InstanceDriver(actor, new MemoryEngine(shape))
+  const driver = new InstanceDriver(actor, engine)
   driver.afterReceive = () => actor.assertIntegrity()
   return driver
 }

@@ -4,9 +4,11 @@
 // 1. A handle without cells of its own starts behind its prompt (the choices of n > 1).
 // 2. Nobody writes a block that two live tables hold.
 // 3. Prompt cells are exactly [k * C, min((k + 1) * C, promptLen)).
-import type { Cell, Decode, EngineCommand, EngineResult, EngineShape, SequenceSpec, StepCommand, StepFinish, StepResult, StepTokens } from '@rubato/model'
+import type { Cell, Decode, DraftWish, EngineCommand, EngineResult, EngineShape, SequenceSpec, StepCommand, StepDrafts, StepFinish, StepResult, StepTokens } from '@rubato/model'
 import { MemoryArena, digestOfTokens } from './memory-arena.ts'
-import { sampleToken } from './token-rule.ts'
+import { memoryDraft } from './memory-drafts.ts'
+import type { MemoryDraftOptions } from './memory-drafts.ts'
+import { mixHash, sampleToken } from './token-rule.ts'
 
 interface LiveSequence {
   readonly spec: SequenceSpec
@@ -21,11 +23,16 @@ interface LiveSequence {
 export interface MemoryEngineOptions {
   /** Time each step reports; 1 ms unless told. */
   readonly stepMs?: (command: StepCommand) => number
+  /** What its draft model guesses, and how often right. @default it has none */
+  readonly drafts?: MemoryDraftOptions | null
+  /** Its draft model fails at the first request for drafts. @default false */
+  readonly draftFails?: boolean
 }
 
 /** Pure state: `apply` performs one command at once. Throws on anything a real engine could not do. */
 export class MemoryEngine {
   readonly shape: EngineShape
+  readonly #options: MemoryEngineOptions
   readonly #stepMs: (command: StepCommand) => number
   readonly #arena: MemoryArena
   readonly #live = new Map<number, LiveSequence>()
@@ -33,7 +40,8 @@ export class MemoryEngine {
   readonly #numTables: Int32Array
 
   constructor(shape: EngineShape, options: MemoryEngineOptions = {}) {
-    this.shape = shape
+    this.#options = options
+    this.shape = { ...shape, canDraft: (options.drafts ?? null) !== null || options.draftFails === true }
     this.#stepMs = options.stepMs ?? (() => 1)
     this.#arena = new MemoryArena(shape.numBlocks, shape.blockSize)
     this.#numTables = new Int32Array(shape.numBlocks)
@@ -50,8 +58,13 @@ export class MemoryEngine {
       case 'export-blocks':
         return { kind: 'export-blocks', bytes: this.#arena.export(command.blockIds) }
       case 'install-blocks':
+        for (const blockId of command.blockIds) if (this.#numTables[blockId] !== 0) throw new Error(`engine: block ${blockId} is installed while a table holds it`)
         this.#arena.install(command.blockIds, command.bytes)
         return { kind: 'install-blocks' }
+      case 'reset':
+        this.#live.clear()
+        this.#numTables.fill(0)
+        return { kind: 'reset' }
     }
   }
 
@@ -65,12 +78,36 @@ export class MemoryEngine {
       this.#live.delete(handle)
     }
     const stepMs = this.#stepMs(command)
-    return { kind: 'step', stepId: command.stepId, tokens, stepMs, runMs: stepMs, cpuMs: stepMs, runCpuMs: stepMs }
+    const drafts = command.draft === undefined || this.shape.canDraft !== true ? {} : { drafts: this.#draft(command.draft) }
+    return { kind: 'step', stepId: command.stepId, tokens, stepMs, runMs: stepMs, cpuMs: stepMs, runCpuMs: stepMs, ...drafts }
+  }
+
+  #draft(wish: DraftWish): StepDrafts {
+    const { drafts = null, draftFails = false } = this.#options
+    if (drafts === null || draftFails) return { trees: [], draftMs: 0, draftCpuMs: 0, problem: 'the draft model failed' }
+    const trees = wish.handles.flatMap((handle) => {
+      const sequence = this.#live.get(handle)
+      if (sequence === undefined || sequence.finish !== null || (sequence.kvTokens ?? sequence.spec.promptIds.length) !== sequence.tokenIds.length - 1) return []
+      const tree = memoryDraft(wish, drafts, mixHash(handle, sequence.tokenIds.length), (path) => this.#nextToken(sequence, path))
+      return tree.tokenIds.length === 0 ? [] : [{ handle, tree }]
+    })
+    return { trees, draftMs: 0.1 * wish.depth, draftCpuMs: 0.1 * wish.depth, problem: null }
+  }
+
+  /** What it would draw after its tokens and this path; null: it would have ended, or nothing may come after. */
+  #nextToken({ spec, tokenIds }: LiveSequence, path: readonly number[]): number | null {
+    const context = [...tokenIds, ...path]
+    const numEmitted = context.length - spec.promptIds.length
+    if (numEmitted + 1 >= spec.sampling.maxTokens) return null
+    const question = { sampling: spec.sampling, sequence: spec.sequence, numEmitted, contextTokens: context.length, contextDigest: digestOfTokens(context, this.shape.blockSize) }
+    const last = path.at(-1)
+    const isOver = last !== undefined && numEmitted > spec.sampling.minTokens && (spec.sampling.stopTokenIds.includes(last) || (!spec.sampling.ignoreEos && this.shape.eosTokenIds.includes(last)))
+    return isOver ? null : sampleToken(question, this.shape).tokenId
   }
 
   #admit(spec: SequenceSpec): void {
     if (this.#live.has(spec.handle)) throw new Error(`engine: handle ${spec.handle} is admitted twice`)
-    this.#live.set(spec.handle, { spec, tokenIds: [...spec.promptIds, ...spec.emittedIds], table: [], kvTokens: null, finish: null })
+    this.#live.set(spec.handle, { spec, tokenIds: [...spec.promptIds, ...spec.emittedIds], table: [], kvTokens: spec.kvTokens ?? null, finish: null })
   }
 
   #append(sequence: LiveSequence, blockIds: readonly number[]): void {

@@ -1,0 +1,13 @@
+export { INSTANCE_METRIC_NAMES, renderInstanceMetrics } from './metrics/instance-metrics.ts'
+export { startMetricsServer } from './metrics/metrics-server.ts'
+export { renderFamilies } from './metrics/prometheus-text.ts'
+export { formatTraceparent, parseTraceparent } from './tracing/traceparent.ts'
+export { DISCARD_SPANS, startTracing } from './tracing/tracing.ts'
+
+export type { InstanceLoad, InstanceMetricsExtra, KvTransferCounts } from './metrics/instance-metrics.ts'
+export type { MetricsServer, MetricsServerOptions } from './metrics/metrics-server.ts'
+export type { Labels, MetricFamily, Sample } from './metrics/prometheus-text.ts'
+export type { SpanCounts } from './tracing/bounded-exporter.ts'
+export type { TraceSource } from './tracing/trace-source.ts'
+export type { TraceParent } from './tracing/traceparent.ts'
+export type { Tracing, TracingOptions } from './tracing/tracing.ts'

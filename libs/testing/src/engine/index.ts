@@ -1,0 +1,2 @@
+export { memoryDraft } from './memory-drafts.ts'
+export { MemoryEngine, referenceTokens } from './memory-engine.ts'
