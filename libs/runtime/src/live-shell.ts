@@ -27,19 +27,21 @@ export interface LiveActor {
   readonly incarnation: number
   /** Hands it a message at once, past the bus: for callers in this process that are not actors. */
   deliver(from: Address, payload: unknown): void
+  /** Sends a message in its name. */
+  send(to: Address, payload: unknown): void
   /** Aborts its effects and waits for their handlers. Idempotent. */
   stop(): Promise<StopReport>
 }
 
 export class LiveShell {
   readonly scheduler: Scheduler
-  readonly #bus: Bus
+  readonly bus: Bus
   readonly #stopTimeoutMs: number
   readonly #actors = new Set<LiveActor>()
   #isStopped = false
 
   constructor({ bus, scheduler = new LiveScheduler(), stopTimeoutMs = 5_000 }: LiveShellOptions) {
-    this.#bus = bus
+    this.bus = bus
     this.scheduler = scheduler
     this.#stopTimeoutMs = stopTimeoutMs
   }
@@ -47,13 +49,14 @@ export class LiveShell {
   /** Hosts an actor and starts it. Throws RubatoError `address_taken`, or `shell_stopped` after stop(). */
   spawn(options: HostedActorOptions): LiveActor {
     if (this.#isStopped) throw new RubatoError('shell_stopped', `${options.address} cannot start: the shell was stopped`)
-    const supervised = hostOnBus(options, { bus: this.#bus, scheduler: this.scheduler })
+    const supervised = hostOnBus(options, { bus: this.bus, scheduler: this.scheduler })
     const actor: LiveActor = {
       address: options.address,
       get incarnation() {
         return supervised.incarnation
       },
       deliver: (from, payload) => supervised.deliver(from, payload),
+      send: (to, payload) => void this.bus.send(options.address, to, payload),
       stop: () => {
         this.#actors.delete(actor)
         return this.#settled(supervised)
