@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { busContract } from '@rubato/bus/contract'
 import { randomStream } from './random-stream.ts'
-import { SimBus } from './sim-bus.ts'
+import { SimBus } from './network/sim-bus.ts'
 import { SimWorld } from './sim-world.ts'
 
 const LIMIT_MS = 60_000

@@ -14,7 +14,7 @@ export interface SimWorldOptions {
   readonly onTrace?: (line: string) => void
 }
 
-/** Guards against a simulation that never goes idle. */
+/** Guards runUntilIdle against a simulation that never is. */
 const MAX_EVENTS = 50_000_000
 
 export class SimWorld implements Scheduler {
@@ -46,6 +46,11 @@ export class SimWorld implements Scheduler {
     return this.#queue.push(this.#nowMs + delayMs, callback)
   }
 
+  /** As schedule, at a time of this clock: equal times stay equal, which sums of delays do not. */
+  scheduleAt(dueMs: number, callback: () => void): () => void {
+    return this.#queue.push(Math.max(dueMs, this.#nowMs), callback)
+  }
+
   /** The random stream of that name; each call starts it anew. */
   random(name: string): RandomStream {
     return randomStream(this.seed, name)
@@ -57,7 +62,7 @@ export class SimWorld implements Scheduler {
 
   /** Runs until nothing is scheduled. Throws RubatoError `never_idle` after 50 million events. */
   runUntilIdle(): void {
-    this.#run(() => false, Number.POSITIVE_INFINITY)
+    this.#run(() => false, Number.POSITIVE_INFINITY, MAX_EVENTS)
   }
 
   /** Runs what falls due within durationMs and leaves the clock at its end. */
@@ -72,11 +77,11 @@ export class SimWorld implements Scheduler {
     return this.#run(condition, this.#nowMs + limitMs)
   }
 
-  #run(condition: () => boolean, untilMs: number): boolean {
-    for (let numLeft = MAX_EVENTS; !condition(); numLeft--) {
+  #run(condition: () => boolean, untilMs: number, maxEvents = Number.POSITIVE_INFINITY): boolean {
+    for (let numLeft = maxEvents; !condition(); numLeft--) {
       const next = this.#queue.peek()
       if (next === null || next.dueMs > untilMs) return false
-      if (numLeft === 0) throw new RubatoError('never_idle', `the simulation is still busy after ${MAX_EVENTS} events, at ${this.#nowMs} ms`)
+      if (numLeft === 0) throw new RubatoError('never_idle', `the simulation is still busy after ${maxEvents} events, at ${this.#nowMs} ms`)
       this.#queue.pop()
       this.#nowMs = next.dueMs
       this.#numEvents += 1

@@ -1,0 +1,12 @@
+export { loadDistServeCapacity, loadDistServeProfile } from './data-files.ts'
+export { ACCELERATOR_NAMES } from './machine/accelerators.ts'
+export { kvCapacityTokens } from './machine/kv-capacity.ts'
+export { MODEL_NAMES, kvBytesPerToken, modelNamed } from './machine/model-architectures.ts'
+export { openTimer, requireAccelerator, requireModel } from './open-timer.ts'
+export { profileOf } from './profile/profile-of.ts'
+
+export type { Accelerator } from './machine/accelerators.ts'
+export type { ModelArchitecture } from './machine/model-architectures.ts'
+export type { TimerChoice, TimerMachine } from './open-timer.ts'
+export type { ProfileRanges } from './profile/profile-of.ts'
+export type { StepTimer } from './step-timer.ts'
