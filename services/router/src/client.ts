@@ -1,8 +1,10 @@
 // The seam between the front doors (gRPC, HTTP) and the router actor: what a client asked, and what it is told.
 // Front doors parse and validate their own wire format into a ClientRequest; everything that needs the model
 // (context length, vocabulary) is checked by the router.
+import type { TraceContext } from '@rubato/actor'
 import type { Slo } from '@rubato/instance'
 import type { SamplingParams, TokenLogprobs } from '@rubato/model'
+import type { TraceParent } from '@rubato/telemetry'
 
 export interface ChatMessage {
   readonly role: string
@@ -19,7 +21,7 @@ export type ClientInput =
 export interface ClientSampling extends Omit<SamplingParams, 'maxTokens' | 'seed' | 'temperature' | 'topP' | 'topK'> {
   /** null: as many as the context allows. */
   readonly maxTokens: number | null
-  /** null: the router draws one. */
+  /** null: derived from the request id, so that any router computes the same tokens for it. */
   readonly seed: number | null
   /** null: generation_config.json's value where --generation-config auto, else 1. Likewise topP (1) and topK (off). */
   readonly temperature: number | null
@@ -42,6 +44,13 @@ export interface ClientRequest {
   readonly remainingMs: number | null
   /** Put the prompt's text in front of each choice. */
   readonly echo: boolean
+  /**
+   * A client that comes back with the request_id of a stream that broke: tokens that it has already, one count per choice.
+   * It is told what comes after them, in text that belongs to exactly those tokens. null: a new request.
+   */
+  readonly resumeFrom: readonly number[] | null
+  /** The client's own span, as its traceparent says; null: it has none. */
+  readonly trace: TraceParent | null
 }
 
 export interface Usage {
@@ -107,6 +116,8 @@ export type ClientSink = (event: ClientEvent) => void
 
 /** What a front door may do with a request it submitted. All are idempotent and no-ops after the last event. */
 export interface ClientHandle {
+  /** The request's own span, for logs; absent: not traced. */
+  readonly trace?: TraceContext
   /** The client left: frees everything that was held, sends nothing more. */
   cancel(): void
   /** The client reads slowly: no deltas until resume(); what comes meanwhile is coalesced, never dropped. */

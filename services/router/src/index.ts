@@ -2,6 +2,8 @@ export type {
   ChatMessage, ClientError, ClientErrorCode, ClientEvent, ClientFinish, ClientHandle, ClientInput, ClientRequest, ClientSampling, ClientSink, ModelCard,
   RequestTiming, RouterPort, TextLogprobs, Usage,
 } from './client.ts'
+export { startAdminDoor } from './admin/admin-door.ts'
+export { CLUSTER_METRIC_NAMES, renderClusterMetrics } from './admin/cluster-metrics.ts'
 export { startGrpcFrontDoor } from './grpc/front-door.ts'
 export { startHttpFrontDoor } from './http/front-door.ts'
 export { DEFAULT_LIMITS } from './front-door/options.ts'
@@ -16,3 +18,6 @@ export type {
 } from './actor/state/messages.ts'
 export type { FleetSnapshot, ModelSnapshot, RequestOutcome, RouterSnapshot, StatsSnapshot } from './actor/state/stats.ts'
 export type { PromptText, RouterPortOptions, RouterPortParts } from './router-port.ts'
+export type { AdminDoorOptions } from './admin/admin-door.ts'
+export type { ClusterPort } from './admin/cluster-port.ts'
+export type { InstanceView } from './actor/state/instances.ts'

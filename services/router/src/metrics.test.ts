@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { finishOf, Rig } from './actor/router-rig.ts'
+import { finishOf, Rig } from './actor/fixtures/router-rig.ts'
 import { METRIC_NAMES, renderMetrics } from './metrics.ts'
 
 const NAMES = `
@@ -11,7 +11,7 @@ vllm:num_requests_running vllm:num_requests_waiting vllm:kv_cache_usage_perc vll
 vllm:prompt_tokens_total vllm:generation_tokens_total vllm:request_success_total vllm:num_preemptions_total vllm:time_to_first_token_seconds
 vllm:inter_token_latency_seconds vllm:request_time_per_output_token_seconds vllm:e2e_request_latency_seconds vllm:request_queue_time_seconds
 vllm:request_prefill_time_seconds vllm:request_decode_time_seconds vllm:request_prompt_tokens vllm:request_generation_tokens vllm:iteration_tokens_total
-vllm:spec_decode_num_accepted_tokens_total`.trim().split(/\s+/)
+vllm:spec_decode_num_drafts_total vllm:spec_decode_num_draft_tokens_total vllm:spec_decode_num_accepted_tokens_total`.trim().split(/\s+/)
 
 test('metric names are an API: changing one breaks dashboards', () => {
   assert.deepEqual(METRIC_NAMES, NAMES)

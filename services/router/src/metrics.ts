@@ -66,7 +66,9 @@ const VLLM: readonly Family[] = [
   histogram('vllm:request_prompt_tokens', 'Prompt tokens per request.', ({ stats }) => stats.promptTokens),
   histogram('vllm:request_generation_tokens', 'Generated tokens per request.', ({ stats }) => stats.generationTokens),
   histogram('vllm:iteration_tokens_total', 'Generated tokens per engine step and router.', ({ stats }) => stats.stepTokens),
-  counter('vllm:spec_decode_num_accepted_tokens_total', 'Draft tokens accepted, of finished requests.', ({ stats }) => stats.acceptedDraftTokensTotal),
+  counter('vllm:spec_decode_num_drafts_total', 'Drafts verified on the instances.', ({ fleet }) => fleet.draftsTotal),
+  counter('vllm:spec_decode_num_draft_tokens_total', 'Draft tokens verified on the instances.', ({ fleet }) => fleet.draftTokensTotal),
+  counter('vllm:spec_decode_num_accepted_tokens_total', 'Draft tokens accepted on the instances.', ({ fleet }) => fleet.acceptedTokensTotal),
 ]
 
 /** Every family that renderMetrics writes, in order. */

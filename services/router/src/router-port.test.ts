@@ -4,10 +4,12 @@ import { ActorHost, DONE, timerPort } from '@rubato/actor'
 import { InvalidArgument, RubatoError } from '@rubato/config'
 import type { GenerateMessage, InstanceMessage } from '@rubato/instance'
 import { validateSampling } from '@rubato/model/sampling'
-import { manualScheduler } from '@rubato/testing'
-import { codes, finishOf, MODEL, requestOf } from './actor/router-rig.ts'
+import { idleLoad, manualScheduler } from '@rubato/testing'
+import { leastLoaded } from './actor/fixtures/least-loaded.ts'
+import { codes, finishOf, MODEL, requestOf } from './actor/fixtures/router-rig.ts'
 import { RouterActor } from './actor/router-actor.ts'
 import { ROUTER_TIMING } from './actor/state/messages.ts'
+import type { FrontDoorMessage } from './actor/state/messages.ts'
 import type { ClientEvent } from './client.ts'
 import { createRouterPort } from './router-port.ts'
 import type { PromptText } from './router-port.ts'
@@ -22,7 +24,7 @@ const text: PromptText = {
 }
 
 function liveRouter() {
-  const config = { maxConcurrentRequests: 10, queueSize: 10, queueTimeoutMs: 1000, migrationLimit: 3, helloTo: [], timing: ROUTER_TIMING }
+  const config = { maxConcurrentRequests: 10, queueSize: 10, queueTimeoutMs: 1000, migrationLimit: 3, dispatch: leastLoaded, helloTo: [], timing: ROUTER_TIMING }
   const actor = new RouterActor({ config, models: [MODEL], validateSampling })
   const sent: InstanceMessage[] = []
   const sinkErrors: unknown[] = []
@@ -41,10 +43,7 @@ function liveRouter() {
   const crashes: unknown[] = []
   const host: ActorHost = new ActorHost({ actor, scheduler, effects: { ...effects, send, timer: timerPort(scheduler, 8) }, onCrash: (error) => crashes.push(error) })
   host.start()
-  const load = (): void => host.deliver('instance/a', {
-    kind: 'load', instanceId: 'a', incarnation: 1, address: 'instance/a', modelFingerprint: 'f1', maxModelLen: 64, draining: false, numRunning: 0, numWaiting: 0,
-    pendingPrefillTokens: 0, freeBlocks: 1, cachedBlocks: 0, totalBlocks: 1, preemptionsTotal: 0, prefixQueryTokensTotal: 0, prefixHitTokensTotal: 0, lastStepMs: 1,
-  })
+  const load = (): void => host.deliver('instance/a', idleLoad('a'))
   const generates = (): GenerateMessage[] => sent.filter((message) => message.kind === 'generate')
   const tokens = (tokenIds: readonly number[], isLast: boolean): void => host.deliver('instance/a', {
     kind: 'tokens', instanceId: 'a', incarnation: 1,
@@ -73,7 +72,7 @@ test('a request goes through the host and back; nothing is heard before submit r
   assert.deepEqual(crashes, [])
 })
 
-test('a seed is drawn per request, unless the client gave one', async () => {
+test('a seed follows from the request id, so that any router has the same, unless the client gave one', async () => {
   const { port, load, generates } = liveRouter()
   load()
   for (const [index, seed] of [null, null, 5].entries()) port.submit(requestOf({ requestId: `r${index}`, sampling: { seed } }), () => {})
@@ -81,6 +80,26 @@ test('a seed is drawn per request, unless the client gave one', async () => {
   const [first, second, third] = generates().map(({ sampling }) => sampling.seed)
   assert.notEqual(first, second)
   assert.equal(third, 5)
+  const other = liveRouter()
+  other.load()
+  other.port.submit(requestOf({ requestId: 'r1' }), () => {})
+  await settled()
+  assert.equal(other.generates()[0]!.sampling.seed, second)
+})
+
+test('a trace begins here or under the client\'s span, as the source decides', async () => {
+  const submitted: FrontDoorMessage[] = []
+  const asked: (boolean | null)[] = []
+  const open = (shouldTrace: boolean) => createRouterPort({
+    post: (message) => submitted.push(message), canServe: () => true, models: [MODEL], textOf: () => text, onSinkError: () => {},
+    traceSource: { shouldTrace: (sampled) => { asked.push(sampled); return shouldTrace }, newTraceId: () => 't', newSpanId: () => 's' },
+  }).port
+  const parent = { traceId: 'pt', spanId: 'ps', sampled: false }
+  const handles = [open(true).submit(requestOf(), () => {}), open(true).submit(requestOf({ trace: parent }), () => {}), open(false).submit(requestOf({ trace: parent }), () => {})]
+  await settled()
+  assert.deepEqual(asked, [null, false, false])
+  assert.deepEqual(submitted.map((message) => message.kind === 'submit' && message.trace), [{ traceId: 't', spanId: 's', parentSpanId: null }, { traceId: 'pt', spanId: 's', parentSpanId: 'ps' }, undefined])
+  assert.deepEqual(handles.map(({ trace }) => trace?.traceId), ['t', 'pt', undefined])
 })
 
 test('a sink that throws is cut off and its request cancelled; others go on', async () => {

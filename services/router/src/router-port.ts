@@ -3,14 +3,16 @@
 //
 // 1. A sink hears nothing before submit() returned, and nothing after its last event or its own cancel().
 // 2. A sink that throws is cut off and its request cancelled; nobody else notices.
-import { randomInt } from 'node:crypto'
+// 3. The seed of a request that brings none follows from its id: any router that computes it anew gets the same tokens.
+import { createHash } from 'node:crypto'
 import { DONE } from '@rubato/actor'
 import type { EffectPort, EffectRun } from '@rubato/actor'
 import { InvalidArgument, RubatoError } from '@rubato/config'
 import { StopMatcher } from '@rubato/model/text'
 import type { TextModel, TextPool } from '@rubato/model/text'
 import { asyncPort } from '@rubato/runtime'
-import type { ClientDelivery, ClientId, DeliverEffect, FrontDoorMessage, ServedModel, TextStreams, TokenizeEffect } from './actor/state/messages.ts'
+import type { TraceSource } from '@rubato/telemetry'
+import type { ClientDelivery, ClientId, DeliverEffect, FrontDoorMessage, RequestTrace, ServedModel, TextStreams, TokenizeEffect } from './actor/state/messages.ts'
 import type { ClientHandle, ClientInput, ClientRequest, ClientSink, RouterPort } from './client.ts'
 
 /** The text work of one model that may take long. */
@@ -24,8 +26,10 @@ export interface RouterPortOptions {
   readonly textOf: (modelId: string) => PromptText
   /** Prompts that may be tokenised at a time. @default 1024 */
   readonly tokenizeLimit?: number
-  /** Seeds of requests that bring none; safe integers >= 0. @default cryptographically random */
+  /** Seeds of requests that bring none; safe integers >= 0. Sampled requests with such a seed cannot be resumed once no instance holds them. @default by request id */
   readonly drawSeed?: () => number
+  /** Decides what is traced. @default nothing */
+  readonly traceSource?: TraceSource | null
   /** A sink threw: a bug in a front door. */
   readonly onSinkError: (error: unknown) => void
 }
@@ -36,7 +40,7 @@ export interface RouterPortParts {
   readonly effects: { readonly deliver: EffectPort; readonly tokenize: EffectPort }
 }
 
-const MAX_SEED = 2 ** 48 - 1
+const SEED_BYTES = 6
 
 export function createRouterPort(options: RouterPortOptions): RouterPortParts {
   const clients = new ClientTable(options)
@@ -82,14 +86,16 @@ class ClientTable {
     this.#lastId += 1
     const clientId = this.#lastId
     this.#sinks.set(clientId, sink)
-    const seedIfNone = request.sampling.seed ?? (this.#options.drawSeed?.() ?? randomInt(MAX_SEED))
-    this.#post({ kind: 'submit', clientId, request, seedIfNone })
+    const { drawSeed, traceSource } = this.#options
+    const seedIfNone = request.sampling.seed ?? drawSeed?.() ?? seedOf(request.requestId)
+    const trace = traceOf(request, traceSource ?? null)
+    this.#post({ kind: 'submit', clientId, request, seedIfNone, isSeedDrawn: drawSeed !== undefined, ...(trace === null ? {} : { trace }) })
     const signal = (kind: 'cancel' | 'pause' | 'resume'): void => {
       if (!this.#sinks.has(clientId)) return
       if (kind === 'cancel') this.#sinks.delete(clientId)
       this.#post({ kind, clientId })
     }
-    return { cancel: () => signal('cancel'), pause: () => signal('pause'), resume: () => signal('resume') }
+    return { ...(trace === null ? {} : { trace }), cancel: () => signal('cancel'), pause: () => signal('pause'), resume: () => signal('resume') }
   }
 
   deliver(events: readonly ClientDelivery[], run: EffectRun): void {
@@ -111,6 +117,17 @@ class ClientTable {
   #post(message: FrontDoorMessage): void {
     queueMicrotask(() => this.#options.post(message))
   }
+}
+
+/** Generated ids are random, and so are their seeds. */
+function seedOf(requestId: string): number {
+  return createHash('sha256').update(requestId).digest().readUIntBE(0, SEED_BYTES)
+}
+
+/** The request's own span: below its client's, or the first of a new trace. */
+function traceOf({ trace: parent }: ClientRequest, source: TraceSource | null): RequestTrace | null {
+  if (source === null || !source.shouldTrace(parent?.sampled ?? null)) return null
+  return { traceId: parent?.traceId ?? source.newTraceId(), spanId: source.newSpanId(), parentSpanId: parent?.spanId ?? null }
 }
 
 function modelNamed(models: readonly ServedModel[], name: string): ServedModel {

@@ -23,6 +23,20 @@ test('for a terminal lines are readable, and none is lost when the process exits
   assert.equal(stdout, '')
 })
 
+test('a line with a trace says its ids under their usual names, and any other line says none', () => {
+  const { stderr } = output(`
+    const log = createLogger('info')
+    log.info({ requestId: 'r1', trace: { traceId: 't', spanId: 's' } }, 'traced')
+    for (const trace of [null, undefined, 'text', {}]) log.info({ requestId: 'r2', trace }, 'not traced')
+    log.info('text alone')
+    log.child({ instance: 'i1' }).info({ trace: { traceId: 't', spanId: 's' } }, 'of a child')`)
+  const lines = stderr.trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>)
+  const ids = lines.map(({ trace_id: traceId, span_id: spanId, trace }) => [traceId, spanId, trace])
+  const none = [undefined, undefined, undefined]
+  assert.deepEqual(ids, [['t', 's', undefined], none, none, none, none, none, ['t', 's', undefined]])
+  assert.deepEqual([lines[0]!['requestId'], lines[1]!['requestId']], ['r1', 'r2'])
+})
+
 test('silent writes nothing', () => {
   assert.equal(output(`createLogger('silent').error({}, 'died')`).stderr, '')
 })

@@ -24,12 +24,15 @@ function invalid(field: string, message: string, reason = 'invalid_argument'): C
 
 /** The rules that need no prompt; null when all hold. */
 export function checkShape(request: ClientRequest, model: ServedModel): ClientError | null {
-  const { n, stop, slo, input } = request
+  const { n, stop, slo, input, resumeFrom } = request
   if (!Number.isInteger(n) || n < 1 || n > MAX_CHOICES) return invalid('sampling.n', `must be an integer from 1 to ${MAX_CHOICES}, got ${n}`)
   if (stop.length > MAX_STOPS) return invalid('sampling.stop', `at most ${MAX_STOPS} stop strings, got ${stop.length}`)
   if (stop.includes('')) return invalid('sampling.stop', 'a stop string must not be empty')
   if (slo.ttftMs !== null && !isPositive(slo.ttftMs)) return invalid('slo.ttft_ms', `must be positive, got ${slo.ttftMs}`)
   if (slo.tpotMs !== null && !isPositive(slo.tpotMs)) return invalid('slo.tpot_ms', `must be positive, got ${slo.tpotMs}`)
+  if (resumeFrom !== null && (resumeFrom.length !== n || !resumeFrom.every((count) => Number.isSafeInteger(count) && count >= 0))) {
+    return invalid('resume_from_index', `must be ${n === 1 ? 'a count' : `${n} counts`} of tokens, got ${resumeFrom.join(', ')}`)
+  }
   if (!Number.isSafeInteger(request.priority)) return invalid('priority', `must be an integer, got ${request.priority}`)
   const outside = input.kind === 'tokens' ? input.tokenIds.find((tokenId) => !isTokenId(tokenId, model)) : undefined
   return outside === undefined ? null : invalid('token_ids', `token id ${outside} is outside the vocabulary (0 to ${model.vocabSize - 1})`)

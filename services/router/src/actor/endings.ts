@@ -1,12 +1,13 @@
 // How requests end, and what clients are told on the way. Ending frees everything the request held here and, unless the
-// instance ended it itself, at the instance.
+// instance ended it itself, at its instances.
 //
 // 1. A client gets exactly one last event: finished or failed; a client that left gets none.
 // 2. While a client is paused its events are kept, deltas merged per choice; resuming loses none and keeps their order.
 import type { EffectId } from '@rubato/actor'
 import type { ClientError, ClientEvent, RequestTiming, Usage } from '../client.ts'
+import { endRequest } from './spans.ts'
 import { instanceOf, isAdmitted } from './state/request.ts'
-import type { Choice, LiveRequest } from './state/request.ts'
+import type { Choice, Instance, LiveRequest } from './state/request.ts'
 import type { RouterState } from './state/router-state.ts'
 import type { RequestOutcome } from './state/stats.ts'
 
@@ -61,15 +62,15 @@ export function finish(state: RouterState, request: LiveRequest, outcome: Reques
   const timing = timingOf(request)
   const usage = usageOf(request)
   observe(request, usage, nowMs)
-  close(state, request, outcome, nowMs)
+  close(state, request, { outcome, error: null }, nowMs)
   tell(state, request, { kind: 'finished', usage, timing, systemFingerprint: request.model.fingerprint })
   if (request.pausedSinceMs === null) forget(state, request)
 }
 
 /** Ends a request with an error, at whatever point it is. */
 export function fail(state: RouterState, request: LiveRequest, error: ClientError, nowMs: number): void {
-  abortAtInstance(state, request)
-  close(state, request, outcomeOf(error), nowMs)
+  abortEverywhere(state, request)
+  close(state, request, { outcome: outcomeOf(error), error: error.reason }, nowMs)
   tell(state, request, { kind: 'failed', error })
   if (request.pausedSinceMs === null) forget(state, request)
 }
@@ -77,29 +78,42 @@ export function fail(state: RouterState, request: LiveRequest, error: ClientErro
 /** The client left. */
 export function cancel(state: RouterState, request: LiveRequest, nowMs: number): void {
   if (request.state.kind !== 'ended') {
-    abortAtInstance(state, request)
-    close(state, request, 'cancelled', nowMs)
+    abortEverywhere(state, request)
+    close(state, request, { outcome: 'cancelled', error: 'cancelled' }, nowMs)
   }
   forget(state, request)
 }
 
-/** Frees all that the request holds at its instance. */
-export function abortAtInstance(state: RouterState, request: LiveRequest): void {
-  const instance = instanceOf(request)
-  if (instance === null || request.epoch === null) return
-  state.outbox.send(instance.address, { kind: 'abort', requestId: request.request.requestId, epoch: request.epoch, sequence: null })
+/** Frees all that the request holds at its instance and at its partner. */
+export function abortEverywhere(state: RouterState, request: LiveRequest): void {
+  abortAt(state, request, instanceOf(request), null)
+  abortAt(state, request, request.partner, null)
 }
 
-/** Takes the request off its instance's record, without telling the instance. */
+/** Frees what one choice of the request, or all of it (null), holds at the instance, if there is one. */
+export function abortAt(state: RouterState, { request, epoch }: LiveRequest, instance: Instance | null, sequence: number | null): void {
+  if (instance === null || epoch === null) return
+  state.outbox.send(instance.address, { kind: 'abort', requestId: request.requestId, epoch, sequence })
+}
+
+/** Takes the request off its instances' records, without telling them. */
 export function detach(state: RouterState, request: LiveRequest): void {
+  request.partner?.partnered.delete(request)
+  request.partner = null
+  request.lostPartner = null
   const instance = instanceOf(request)
   if (instance === null) return
   instance.requests.delete(request)
-  if (instance.suspect === request) {
-    instance.suspect = null
-    state.placementDue = true
-  }
+  endTrial(state, request, instance)
   if (request.state.kind === 'dispatched') state.byEffect.delete(request.state.effectId)
+}
+
+/** The request brought a token, or left the instance: another suspect's turn, where the instance does not see to that itself. */
+export function endTrial(state: RouterState, request: LiveRequest, instance: Instance): void {
+  request.isGuarded = false
+  if (instance.onTrial !== request) return
+  instance.onTrial = null
+  state.placementDue = true
 }
 
 export function outcomeOf(error: ClientError): RequestOutcome {
@@ -127,7 +141,7 @@ function acknowledgeLast(state: RouterState, request: LiveRequest): void {
   const { epoch } = request
   if (instance === null || epoch === null) return
   if (request.choices.some((choice) => choice.cutByRouter)) {
-    abortAtInstance(state, request)
+    abortEverywhere(state, request)
     return
   }
   const acks = state.finalAcks.get(instance.address) ?? []
@@ -135,7 +149,13 @@ function acknowledgeLast(state: RouterState, request: LiveRequest): void {
   state.finalAcks.set(instance.address, acks)
 }
 
-function close(state: RouterState, request: LiveRequest, outcome: RequestOutcome, nowMs: number): void {
+interface Ending {
+  readonly outcome: RequestOutcome
+  readonly error: string | null
+}
+
+function close(state: RouterState, request: LiveRequest, { outcome, error }: Ending, nowMs: number): void {
+  endRequest(state, request, error, nowMs)
   if (isAdmitted(request)) {
     state.numAdmitted -= 1
     state.rate.note(nowMs)
@@ -152,8 +172,13 @@ function leaveState(state: RouterState, request: LiveRequest): void {
     case 'tokenizing':
       leaveTokenizing(state, request.state.effectId)
       break
+    case 'locating':
+      state.numEntering -= 1
+      break
     case 'queued':
       state.line.remove(request)
+      break
+    case 'contested':
       break
     case 'waiting':
       state.unplaced.delete(request)
@@ -168,7 +193,7 @@ function leaveState(state: RouterState, request: LiveRequest): void {
 }
 
 function leaveTokenizing(state: RouterState, effectId: EffectId): void {
-  state.numTokenizing -= 1
+  state.numEntering -= 1
   if (state.byEffect.delete(effectId)) state.outbox.cancel(effectId)
 }
 
@@ -202,10 +227,10 @@ function timingOf(request: LiveRequest): RequestTiming {
   }
 }
 
-function tpotMsOf(choice: Choice): number | null {
-  const { firstTokenMs, lastTokenMs, tokenIds } = choice
-  if (firstTokenMs === null || lastTokenMs === null || tokenIds.length < 2) return null
-  return (lastTokenMs - firstTokenMs) / (tokenIds.length - 1)
+function tpotMsOf({ firstTokenMs, lastTokenMs, tokenIds, numUnclocked }: Choice): number | null {
+  const numTokens = tokenIds.length - numUnclocked
+  if (firstTokenMs === null || lastTokenMs === null || numTokens < 2) return null
+  return (lastTokenMs - firstTokenMs) / (numTokens - 1)
 }
 
 function observe(request: LiveRequest, usage: Usage, nowMs: number): void {

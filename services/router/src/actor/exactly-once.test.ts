@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { Epoch, TokenRun } from '@rubato/instance'
 import { seededRandom, testSeed } from '@rubato/testing'
 import type { SeededRandom } from '@rubato/testing'
-import { finishOf, Rig } from './router-rig.ts'
+import { finishOf, Rig } from './fixtures/router-rig.ts'
 import type { StatsSnapshot } from './state/stats.ts'
 
 const NUM_CHOICES = 2

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ClientErrorCode } from '../client.ts'
-import { codes, finishOf, MODEL, Rig } from './router-rig.ts'
+import { codes, finishOf, MODEL, Rig } from './fixtures/router-rig.ts'
 import { ROUTER_TIMING } from './state/messages.ts'
-import type { RequestOverrides } from './router-rig.ts'
+import type { RequestOverrides } from './fixtures/router-rig.ts'
 
 function serving(config = {}): Rig {
   const rig = new Rig(config)

@@ -1,20 +1,22 @@
 // From a submission to admission: checks, tokenising, the line at the door.
 //
-//   submit ──> tokenizing ──> queued ──> admitted (placement.ts)
-//     │            │             │
+//   submit ──> tokenizing ──> queued ──> admitted (placement/placement.ts)
+//     │            │  │          │
+//     │            │  └─ a resume: locating (resume/locate.ts), then queued, or attached where it is
 //     └────────────┴─────────────┴──> failed, with the field at fault or a hint when to retry
 //
 // 1. A request is refused for load only before it is accepted: `accepted` is said at admission, after which it keeps its slot.
-// 2. tokenizing + queued + admitted never exceeds maxConcurrentRequests + queueSize.
+// 2. tokenizing + queued + admitted never exceeds maxConcurrentRequests + queueSize, but for resumes of requests that the
+//    cluster had accepted before.
 import type { Outcome } from '@rubato/actor'
-import { decideAdmission, numReleasable } from '@rubato/policy'
-import type { AdmissionSnapshot } from '@rubato/policy'
 import type { ClientError } from '../client.ts'
+import { enqueue, refusalForLoad } from './admission.ts'
 import { checkLengths, checkSampling, checkShape, clientError, promptField, resolveSampling } from './checks.ts'
-import { fail, outcomeOf, tell } from './endings.ts'
-import { place } from './placement.ts'
+import { fail, outcomeOf } from './endings.ts'
+import { locate } from './resume/locate.ts'
+import { reattach } from './resume/reattach.ts'
+import { isSameRequest } from './resume/same-request.ts'
 import type { SubmitMessage } from './state/messages.ts'
-import { newChoice } from './state/request.ts'
 import type { LiveRequest } from './state/request.ts'
 import type { ModelEntry, RouterState } from './state/router-state.ts'
 
@@ -23,6 +25,11 @@ const NO_INSTANCE_RETRY_MS = 1000
 export function submit(state: RouterState, message: SubmitMessage, nowMs: number): void {
   if (state.byClient.has(message.clientId)) return
   const entry = state.modelNamed(message.request.model)
+  const live = state.byId.get(message.request.requestId)
+  if (live !== undefined && live.model === entry?.model && isComingBack(live, message)) {
+    reattach(state, live, message, nowMs)
+    return
+  }
   const refusal = entry === undefined ? unknownModel(state, message.request.model) : refusalAtOnce(state, message, entry, nowMs)
   if (entry === undefined || refusal !== null) {
     if (entry !== undefined && refusal !== null) entry.stats.requestsByOutcome[outcomeOf(refusal)] += 1
@@ -58,17 +65,14 @@ export function onTokenized(state: RouterState, request: LiveRequest, outcome: O
   }
 }
 
-/** Admits from the line while there are slots. */
-export function admitWaiting(state: RouterState, nowMs: number): void {
-  for (let left = numReleasable(lineSnapshot(state, nowMs)); left > 0; left -= 1) {
-    const request = state.line.shift()
-    if (request !== undefined) admit(state, request, nowMs)
-  }
-}
-
 function unknownModel(state: RouterState, name: string): ClientError {
   const known = [...state.models.keys()].map((id) => `\`${id}\``).join(', ')
   return clientError('not_found', `the model \`${name}\` does not exist; served here: ${known}`, { field: 'model', reason: 'model_not_found' })
+}
+
+/** The client of a live request lost its connection, and asks for the rest by another one. */
+function isComingBack(live: LiveRequest, { request }: SubmitMessage): boolean {
+  return request.resumeFrom !== null && checkShape(request, live.model) === null && isSameRequest(live.request, request)
 }
 
 /** Everything that can be said before the prompt is known; null: nothing speaks against it. */
@@ -80,44 +84,32 @@ function refusalAtOnce(state: RouterState, { request }: SubmitMessage, { model }
   const problem = checkShape(request, model)
   if (problem !== null) return problem
   if (request.remainingMs !== null && request.remainingMs <= 0) return clientError('deadline_exceeded', 'the deadline had passed when the request arrived')
-  if (!state.instances.everServed(model.fingerprint)) {
+  // A resume waits: the cluster took the request before, and this router may just have begun.
+  if (request.resumeFrom === null && !state.instances.everServed(model.fingerprint)) {
     return clientError('unavailable', `no instance serves \`${model.id}\` yet`, { reason: 'no_instance', retryAfterMs: NO_INSTANCE_RETRY_MS })
   }
-  return refusalForLoad(state, nowMs)
-}
-
-function refusalForLoad(state: RouterState, nowMs: number): ClientError | null {
-  const { maxConcurrentRequests } = state.parts.config
-  const numAtDoor = state.numAtDoor
-  const numInFlight = maxConcurrentRequests === null ? numAtDoor : Math.min(numAtDoor, maxConcurrentRequests)
-  const decision = decideAdmission({ ...lineSnapshot(state, nowMs), numInFlight, queueLength: numAtDoor - numInFlight })
-  if (decision.kind !== 'refuse') return null
-  const message = `all ${maxConcurrentRequests} slots are taken and ${numAtDoor - numInFlight} requests wait; retry in ${decision.retryAfterMs} ms`
-  return clientError('resource_exhausted', message, { reason: decision.reason, retryAfterMs: decision.retryAfterMs })
-}
-
-function lineSnapshot(state: RouterState, nowMs: number): AdmissionSnapshot {
-  const { maxConcurrentRequests, queueSize } = state.parts.config
-  return { numInFlight: state.numAdmitted, maxConcurrentRequests, queueLength: state.line.size, queueSize, serviceRatePerSec: state.rate.perSec(nowMs) }
+  // Judged when it is known whether an instance holds it.
+  return request.resumeFrom === null ? refusalForLoad(state, nowMs) : null
 }
 
 function register(state: RouterState, message: SubmitMessage, { model, stats }: ModelEntry, nowMs: number): LiveRequest {
-  const { clientId, request, seedIfNone } = message
+  const { clientId, request, seedIfNone, isSeedDrawn, trace } = message
   state.numArrivals += 1
   const record: LiveRequest = {
-    clientId, request, seedIfNone, model, stats,
+    clientId, request, seedIfNone, isSeedDrawn: (isSeedDrawn ?? false) && request.sampling.seed === null, model, stats,
     arrival: state.numArrivals, priority: request.priority, submittedMs: nowMs,
     deadlineMs: request.remainingMs === null ? null : nowMs + request.remainingMs,
     // Until the caller says what it waits for.
-    state: { kind: 'tokenizing', effectId: 0 },
+    state: { kind: 'tokenizing', effectId: 0 }, partner: null, lostPartner: null,
     promptIds: [], sampling: null, choices: [], epoch: null,
     admittedMs: null, unservedSinceMs: null, lastProgressMs: nowMs, probedMs: null, firstTokenMs: null,
-    avoid: new Map(), recovered: false, numRecoveries: 0, numCrashes: 0, numStalls: 0,
+    avoid: new Map(), recovered: false, numRecoveries: 0, numLosses: 0, numDeaths: 0, isGuarded: false, numStalls: 0, numContests: 0,
+    trace: trace ?? null, wasPaired: false, numDispatches: 0, dispatchSpan: null, recoveringSinceMs: null,
     pausedSinceMs: null, heldEvents: [], checkAtMs: 0, heapIndex: null,
   }
   state.byClient.set(clientId, record)
   state.byId.set(request.requestId, record)
-  state.numTokenizing += 1
+  state.numEntering += 1
   return record
 }
 
@@ -137,20 +129,8 @@ function prompted(state: RouterState, record: LiveRequest, promptIds: readonly n
   }
   record.promptIds = promptIds
   record.sampling = sampling
-  state.numTokenizing -= 1
-  record.state = { kind: 'queued', sinceMs: nowMs }
-  state.line.push(record)
-  state.schedule(record, nowMs)
-  admitWaiting(state, nowMs)
-}
-
-function admit(state: RouterState, record: LiveRequest, nowMs: number): void {
-  state.numAdmitted += 1
-  record.admittedMs = nowMs
-  record.unservedSinceMs = nowMs
-  record.choices = Array.from({ length: record.request.n }, (_, index) => newChoice(index, record))
-  tell(state, record, { kind: 'accepted', promptTokens: record.promptIds.length })
-  place(state, record, nowMs)
+  if (request.resumeFrom === null) enqueue(state, record, nowMs)
+  else locate(state, record, nowMs)
 }
 
 function tokenizeError(request: LiveRequest, code: string, message: string): ClientError {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { codes, EOS, FIRST_HALF, finishOf, Rig, SECOND_HALF, WHOLE } from './router-rig.ts'
-import type { RequestOverrides } from './router-rig.ts'
+import { codes, EOS, FIRST_HALF, finishOf, Rig, SECOND_HALF, WHOLE } from './fixtures/router-rig.ts'
+import type { RequestOverrides } from './fixtures/router-rig.ts'
 
 function live(request: RequestOverrides = {}): { rig: Rig; client: number } {
   const rig = new Rig()

@@ -1,18 +1,20 @@
 // Tokens from instances to clients: exactly once, in order, as text. The hot path of the router.
 //
 // 1. A token is taken only at index choice.tokenIds.length; what lies below is a duplicate, what lies above waits for a resend.
-// 2. What a client sees of a choice depends on its tokens alone, not on how they fall into steps: with stop strings tokens
-//    are taken one by one, and those after the match count for nothing.
+// 2. Tokens below choice.deliverFrom are logged and not delivered: their client has them.
 // 3. The id that ended a choice (end of sequence or stop_token_ids) is in token_ids and in completion_tokens, and not in the text: as vLLM.
 import type { Address } from '@rubato/actor'
-import type { FinishReason, SequenceTiming, TokenRun, TokensMessage } from '@rubato/instance'
+import type { SequenceTiming, TokenRun, TokensMessage } from '@rubato/instance'
 import type { TokenLogprobs } from '@rubato/model'
 import type { TextLogprobs } from '../client.ts'
-import { finish, tell } from './endings.ts'
-import { adopt, hear } from './placement.ts'
+import { promptText, readText } from './choice-text.ts'
+import type { Taken } from './choice-text.ts'
+import { abortAt, endTrial, finish, tell } from './endings.ts'
+import { adopt, hear } from './placement/losses.ts'
+import { endDispatch, endRecovery } from './spans.ts'
 import type { ServedModel } from './state/messages.ts'
 import { instanceOf } from './state/request.ts'
-import type { Choice, Instance, LiveRequest } from './state/request.ts'
+import type { Choice, ChoiceEnd, Instance, LiveRequest } from './state/request.ts'
 import type { RouterState } from './state/router-state.ts'
 
 /** A gap is asked for again only after this long: until then the answer is on its way. */
@@ -20,18 +22,6 @@ const RESEND_AGAIN_MS = 100
 
 /** Of a choice whose end its instance has not told. */
 const NO_TIMING: SequenceTiming = { queueMs: 0, prefillMs: 0, cachedTokens: 0, preemptions: 0, acceptedDraftTokens: 0, migrations: 0 }
-
-interface Taken {
-  text: string
-  /** Tokens that count; fewer than given when a stop string matched before the last. */
-  numTokens: number
-  stopped: string | null
-}
-
-interface End {
-  readonly finish: FinishReason
-  readonly stopReason: string | number | null
-}
 
 export function relayTokens(state: RouterState, message: TokensMessage, from: Address, nowMs: number): void {
   const owner = hear(state, message, from, nowMs)
@@ -44,11 +34,24 @@ export function relayTokens(state: RouterState, message: TokensMessage, from: Ad
       state.outbox.send(from, { kind: 'abort', requestId: run.requestId, epoch: run.epoch, sequence: null })
       continue
     }
+    if (request.epoch !== null && run.epoch.recovery < request.epoch.recovery) {
+      // The sender did not hear that the request was taken from it.
+      state.outbox.send(from, { kind: 'abort', requestId: run.requestId, epoch: run.epoch, sequence: null })
+      continue
+    }
     if (!isCurrent(state, request, run, owner)) continue
+    const wasOnTrial = owner?.onTrial === request
     numTokens += relayRun(state, request, run, nowMs)
+    if (wasOnTrial && owner.onTrial !== request) acknowledgeNow(state, request, run, from)
     stats = request.stats
   }
   if (stats !== null && numTokens > 0) stats.stepTokens.observe(numTokens)
+}
+
+/** The next suspect there waits for it. */
+function acknowledgeNow(state: RouterState, { request, choices }: LiveRequest, { epoch, sequence }: TokenRun, to: Address): void {
+  const nextIndex = choices[sequence]!.tokenIds.length
+  state.outbox.send(to, { kind: 'ack', acks: [{ requestId: request.requestId, epoch, sequence, nextIndex }] })
 }
 
 /** Whether the run comes from the request's owner. A higher hop makes the sender the owner. */
@@ -85,25 +88,51 @@ function trimmed(run: TokenRun, numKnown: number): TokenRun {
   return { ...run, firstIndex: run.firstIndex + numKnown, tokenIds: run.tokenIds.slice(numKnown), logprobs }
 }
 
+/** Takes the next tokens of a choice as they come from an instance; the number of tokens that counted. */
 function takeRun(state: RouterState, request: LiveRequest, choice: Choice, run: TokenRun, nowMs: number): number {
   progress(state, request, nowMs)
   if (run.start !== undefined) choice.timing = { ...NO_TIMING, ...run.start }
+  const numBefore = choice.tokenIds.length
+  const numUnwanted = choice.deliverFrom - numBefore
+  if (numUnwanted > 0 && numUnwanted < run.tokenIds.length) {
+    takeTokens(state, request, choice, { ...run, tokenIds: run.tokenIds.slice(0, numUnwanted), logprobs: run.logprobs?.slice(0, numUnwanted) ?? null, finish: null }, nowMs)
+    if (!choice.ended) takeTokens(state, request, choice, trimmed(run, numUnwanted), nowMs)
+  } else takeTokens(state, request, choice, run, nowMs)
+  return choice.tokenIds.length - numBefore
+}
+
+/** Tokens of a choice that begins here, as another router's instance knows them: they are no news for the clock. */
+export function takeKnown(state: RouterState, request: LiveRequest, choice: Choice, tokenIds: readonly number[], nowMs: number): void {
+  const known = { requestId: request.request.requestId, epoch: request.epoch!, sequence: choice.index, logprobs: null, finish: null }
+  const numUnwanted = Math.min(choice.deliverFrom, tokenIds.length)
+  choice.numUnclocked = tokenIds.length
+  if (numUnwanted > 0) takeTokens(state, request, choice, { ...known, firstIndex: 0, tokenIds: tokenIds.slice(0, numUnwanted) }, nowMs)
+  if (!choice.ended && numUnwanted < tokenIds.length) takeTokens(state, request, choice, { ...known, firstIndex: numUnwanted, tokenIds: tokenIds.slice(numUnwanted) }, nowMs)
+}
+
+/** The run's tokens are all wanted, or all of them the client has. */
+function takeTokens(state: RouterState, request: LiveRequest, choice: Choice, run: TokenRun, nowMs: number): void {
+  const isWanted = choice.deliverFrom === 0 || choice.tokenIds.length + run.tokenIds.length > choice.deliverFrom
   const taken = readText(choice, run, request.sampling!.minTokens)
   const { numTokens } = taken
   for (let index = 0; index < numTokens; index += 1) choice.tokenIds.push(run.tokenIds[index]!)
-  if (numTokens > 0) clockTokens(request, choice, numTokens, nowMs)
+  if (choice.logprobs !== null && run.logprobs !== null) for (let index = 0; index < numTokens; index += 1) choice.logprobs.push(run.logprobs[index]!)
+  if (numTokens > 0 && choice.tokenIds.length > choice.numUnclocked) clockTokens(request, choice, numTokens, nowMs)
   const end = endOf(taken, run, request)
-  const tokenIds = numTokens === run.tokenIds.length ? run.tokenIds : run.tokenIds.slice(0, numTokens)
-  const logprobs = run.logprobs === null ? null : textLogprobs(run.logprobs, numTokens, request.model)
-  const text = choice.started ? taken.text : promptText(request) + taken.text
-  choice.started = true
-  tell(state, request, { kind: 'delta', index: choice.index, text, tokenIds, logprobs, finish: end?.finish ?? null, stopReason: end?.stopReason ?? null })
-  if (end === null) return numTokens
+  if (isWanted) {
+    const tokenIds = numTokens === run.tokenIds.length ? run.tokenIds : run.tokenIds.slice(0, numTokens)
+    const logprobs = run.logprobs === null ? null : textLogprobs(run.logprobs, numTokens, request.model)
+    const text = choice.started ? taken.text : promptText(request) + taken.text
+    choice.started = true
+    tell(state, request, { kind: 'delta', index: choice.index, text, tokenIds, logprobs, finish: end?.finish ?? null, stopReason: end?.stopReason ?? null })
+  } else if (end !== null) tell(state, request, { kind: 'delta', index: choice.index, text: '', tokenIds: [], logprobs: run.logprobs === null ? null : [], ...end })
+  if (end === null) return
   choice.ended = true
+  choice.end = end
+  choice.finish = numTokens === run.tokenIds.length ? run.finish : null
   choice.timing = run.finish?.timing ?? choice.timing
   choice.cutByRouter = run.finish === null || numTokens < run.tokenIds.length
   endChoice(state, request, choice, end, nowMs)
-  return numTokens
 }
 
 /** The first token since a dispatch shows that the instance serves the request. */
@@ -111,53 +140,21 @@ function progress(state: RouterState, request: LiveRequest, nowMs: number): void
   request.lastProgressMs = nowMs
   if (request.unservedSinceMs !== null) {
     request.unservedSinceMs = null
-    request.numCrashes = 0
+    request.numLosses = 0
+    request.numDeaths = 0
     request.numStalls = 0
+    endDispatch(state, request, null, nowMs)
+    endRecovery(state, request, null, nowMs)
+    if (request.lostPartner !== null) state.schedule(request, nowMs)
   }
   if (request.state.kind !== 'dispatched') return
   const { instance, effectId } = request.state
   state.byEffect.delete(effectId)
   request.state = { kind: 'streaming', instance }
-  if (instance.suspect === request) {
-    instance.suspect = null
-    state.placementDue = true
-  }
+  endTrial(state, request, instance)
 }
 
-const oneToken: number[] = [0]
-
-function readText(choice: Choice, run: TokenRun, minTokens: number): Taken {
-  const { detokenizer, stopMatcher } = choice
-  const endsByToken = run.finish !== null && run.finish.reason === 'stop' && run.finish.stopTokenId !== null
-  const numText = endsByToken ? run.tokenIds.length - 1 : run.tokenIds.length
-  const taken: Taken = { text: '', numTokens: run.tokenIds.length, stopped: null }
-  if (stopMatcher === null) {
-    taken.text = detokenizer.push(numText === run.tokenIds.length ? run.tokenIds : run.tokenIds.slice(0, numText))
-    if (run.finish !== null) taken.text += detokenizer.flush()
-    return taken
-  }
-  for (let index = 0; index < numText && taken.stopped === null; index += 1) {
-    oneToken[0] = run.tokenIds[index]!
-    const text = detokenizer.push(oneToken)
-    // As vLLM: text of the first min_tokens tokens is not searched.
-    if (run.firstIndex + index < minTokens) taken.text += text
-    else if (text !== '') matchStops(choice, text, taken)
-    if (taken.stopped !== null) taken.numTokens = index + 1
-  }
-  if (run.finish === null || taken.stopped !== null) return taken
-  const tail = detokenizer.flush()
-  if (tail !== '') matchStops(choice, tail, taken)
-  if (taken.stopped === null) taken.text += stopMatcher.flush()
-  return taken
-}
-
-function matchStops(choice: Choice, text: string, taken: Taken): void {
-  const { emit, stopped } = choice.stopMatcher!.push(text)
-  taken.text += emit
-  taken.stopped = stopped
-}
-
-function endOf(taken: Taken, run: TokenRun, request: LiveRequest): End | null {
+function endOf(taken: Taken, run: TokenRun, request: LiveRequest): ChoiceEnd | null {
   if (taken.stopped !== null) return { finish: 'stop', stopReason: taken.stopped }
   if (run.finish === null) return null
   const { reason, stopTokenId } = run.finish
@@ -176,7 +173,8 @@ function clockTokens(request: LiveRequest, choice: Choice, numTokens: number, no
   stats.ttftSeconds.observe((nowMs - request.submittedMs) / 1000)
 }
 
-function textLogprobs(logprobs: readonly TokenLogprobs[], numTokens: number, { text }: ServedModel): TextLogprobs[] {
+/** Logprobs of the first numTokens entries, with the text of each as bytes. */
+export function textLogprobs(logprobs: readonly TokenLogprobs[], numTokens: number, { text }: ServedModel): TextLogprobs[] {
   return logprobs.slice(0, numTokens).map((entry) => ({
     ...entry,
     bytes: text.tokenBytes(entry.tokenId),
@@ -184,22 +182,14 @@ function textLogprobs(logprobs: readonly TokenLogprobs[], numTokens: number, { t
   }))
 }
 
-/** What `echo` puts in front: the prompt as given, or as its tokens read. */
-function promptText(request: LiveRequest): string {
-  const { input } = request.request
-  if (input.kind === 'text') return input.text
-  const detokenizer = request.model.text.detokenizer([])
-  return detokenizer.push(request.promptIds) + detokenizer.flush()
-}
-
-function endChoice(state: RouterState, request: LiveRequest, choice: Choice, end: End, nowMs: number): void {
+function endChoice(state: RouterState, request: LiveRequest, choice: Choice, end: ChoiceEnd, nowMs: number): void {
   if (request.choices.every(({ ended }) => ended)) {
     finish(state, request, end.finish, nowMs)
     return
   }
-  const instance = instanceOf(request)
-  if (!choice.cutByRouter || instance === null) return
-  state.outbox.send(instance.address, { kind: 'abort', requestId: request.request.requestId, epoch: request.epoch!, sequence: choice.index })
+  if (!choice.cutByRouter) return
+  abortAt(state, request, instanceOf(request), choice.index)
+  abortAt(state, request, request.partner, choice.index)
 }
 
 function askAgain(state: RouterState, request: LiveRequest, choice: Choice, nowMs: number): void {

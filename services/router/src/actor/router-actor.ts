@@ -1,7 +1,8 @@
 // The router: a pure actor that takes requests from front doors, has instances serve them, and relays their tokens.
 //
 //   tokenizing ──> queued ──> dispatched ──> streaming ──> ended (finished | failed | cancelled)
-//        intake.ts        placement.ts      relay.ts       endings.ts        every wait: timers.ts
+//        intake.ts     placement/      relay.ts       endings.ts        every wait: timers.ts
+//            └── locating ──> attached where it is (resume/)
 //
 // 1. Exactly once: every token index of every choice reaches its client once, in order, whatever instances repeat, lose or
 //    reorder, and through any number of them.
@@ -9,9 +10,15 @@
 // 3. An accepted request is never dropped for load.
 import type { Actor, Completion, Incoming } from '@rubato/actor'
 import { cancel, pause, resume } from './endings.ts'
-import { admitWaiting, onTokenized, submit } from './intake.ts'
-import { onGone, onLoad, onRefused, onSendFailed, placeWaiting } from './placement.ts'
+import { admitWaiting } from './admission.ts'
+import { onTokenized, submit } from './intake.ts'
+import { letBegin, onGone, onLoad, onMemberLost } from './placement/losses.ts'
+import { placeWaiting } from './placement/placement.ts'
+import { onRefused, onSendFailed } from './placement/refusals.ts'
 import { relayTokens } from './relay.ts'
+import { askNewcomer, onLocated } from './resume/locate.ts'
+import type { InstanceView } from './state/instances.ts'
+import { instanceOf } from './state/request.ts'
 import { RouterState } from './state/router-state.ts'
 import type { ClientSignalMessage, RouterEffect, RouterMessage, RouterParts } from './state/messages.ts'
 import type { RouterSnapshot } from './state/stats.ts'
@@ -52,14 +59,25 @@ export class RouterActor implements Actor<RouterMessage, RouterEffect> {
     return !draining && parts.models.some((model) => instances.serving(model.fingerprint).length > 0)
   }
 
+  /** Id of the instance that serves the request; null: it is not live here, or on no instance now. */
+  ownerOf(requestId: string): string | null {
+    const request = this.#state.byId.get(requestId)
+    return request === undefined ? null : (instanceOf(request)?.id ?? null)
+  }
+
+  /** The instances that it knows, whatever they serve. Copies; O(instances). */
+  instances(): readonly InstanceView[] {
+    return this.#state.instances.views()
+  }
+
   /** Sizes of every structure that grows with requests: all zero when none lives. */
   sizes(): Readonly<Record<string, number>> {
-    const { byClient, byId, byEffect, line, unplaced, deadlines, finalAcks, numTokenizing, numAdmitted, instances } = this.#state
+    const { byClient, byId, byEffect, line, unplaced, deadlines, finalAcks, numEntering, numAdmitted, instances } = this.#state
     let onInstances = 0
-    for (const instance of instances.values()) onInstances += instance.requests.size + (instance.suspect === null ? 0 : 1)
+    for (const instance of instances.values()) onInstances += instance.requests.size + instance.partnered.size + (instance.onTrial === null ? 0 : 1)
     return {
       byClient: byClient.size, byId: byId.size, byEffect: byEffect.size, line: line.size, unplaced: unplaced.size,
-      deadlines: deadlines.size, finalAcks: finalAcks.size, numTokenizing, numAdmitted, onInstances,
+      deadlines: deadlines.size, finalAcks: finalAcks.size, numEntering, numAdmitted, onInstances,
     }
   }
 
@@ -77,12 +95,24 @@ export class RouterActor implements Actor<RouterMessage, RouterEffect> {
         return
       case 'tokens':
         return relayTokens(state, message, from, nowMs)
-      case 'load':
-        return onLoad(state, message, from, nowMs)
+      case 'load': {
+        const newcomer = onLoad(state, message, from, nowMs)
+        if (newcomer !== null) askNewcomer(state, newcomer)
+        return
+      }
+      case 'may-begin':
+        return letBegin(state, message, from, nowMs)
       case 'refused':
         return onRefused(state, message, nowMs)
       case 'gone':
         return onGone(state, message, nowMs)
+      case 'located':
+        return onLocated(state, message, from, nowMs)
+      case 'member-joined':
+        state.outbox.send(message.address, { kind: 'hello' })
+        return
+      case 'member-lost':
+        return onMemberLost(state, message.address, nowMs)
     }
   }
 

@@ -7,10 +7,12 @@
 import type { AckMessage } from '@rubato/instance'
 import type { Address } from '@rubato/actor'
 import { clientError } from './checks.ts'
-import { abortAtInstance, cancel, fail } from './endings.ts'
-import { place, recover } from './placement.ts'
-import { instanceOf } from './state/request.ts'
-import type { Instance, LiveRequest } from './state/request.ts'
+import { abortAt, cancel, fail } from './endings.ts'
+import { hasKept, recover } from './placement/losses.ts'
+import { place } from './placement/placement.ts'
+import { settle } from './resume/locate.ts'
+import { instanceOf, isOrphanedPair } from './state/request.ts'
+import type { Choice, Instance, LiveRequest } from './state/request.ts'
 import type { RouterState } from './state/router-state.ts'
 
 const MAX_STALLS = 3
@@ -87,6 +89,12 @@ function look(state: RouterState, request: LiveRequest, nowMs: number): void {
     case 'queued':
       if (request.state.sinceMs + queueTimeoutMs <= nowMs) failQueued(state, request, nowMs)
       return
+    case 'locating':
+      if (request.state.untilMs <= nowMs) settle(state, request, nowMs)
+      return
+    case 'contested':
+      if (request.state.untilMs <= nowMs) place(state, request, nowMs)
+      return
     case 'waiting':
       place(state, request, nowMs)
       return
@@ -120,11 +128,19 @@ function giveUpReader(state: RouterState, request: LiveRequest, nowMs: number): 
 function lookAfterServed(state: RouterState, request: LiveRequest, instance: Instance, nowMs: number): void {
   const { timing } = state.parts.config
   const idleMs = nowMs - request.lastProgressMs
+  if (isOrphanedPair(request)) {
+    if (hasKept(request)) request.lostPartner = null
+    else if (idleMs >= timing.partnerLossMs) {
+      abortAt(state, request, instance, null)
+      recover(state, request, request.lostPartner, nowMs)
+      return
+    }
+  }
   if (request.lastProgressMs + timing.probeMs > nowMs) return
   const isSilent = nowMs - instance.lastHeardMs >= timing.silenceMs
   const hasOther = state.instances.serving(request.model.fingerprint).some((other) => other !== instance && nowMs - other.lastHeardMs < timing.silenceMs)
   const wasProbed = request.probedMs !== null && request.probedMs > request.lastProgressMs
-  const isForgotten = wasProbed && !isSilent && instance.load !== null && instance.load.numRunning + instance.load.numWaiting === 0
+  const isForgotten = wasProbed && !isSilent && isIdle(instance) && (request.partner === null || isIdle(request.partner))
   if ((isSilent && hasOther) || isForgotten || idleMs >= timing.noProgressMs) {
     stalled(state, request, nowMs)
     return
@@ -132,10 +148,19 @@ function lookAfterServed(state: RouterState, request: LiveRequest, instance: Ins
   request.probedMs = nowMs
   for (const choice of request.choices) {
     if (choice.ended) continue
-    state.outbox.send(instance.address, {
-      kind: 'resend', requestId: request.request.requestId, epoch: request.epoch!, sequence: choice.index, fromIndex: choice.tokenIds.length,
-    })
+    askFrom(state, request, choice, instance, 0)
+    // It may have taken the request over, and every word of that may be lost.
+    if (request.partner !== null) askFrom(state, request, choice, request.partner, 1)
   }
+}
+
+function askFrom(state: RouterState, { request, epoch }: LiveRequest, choice: Choice, { address }: Instance, numHops: number): void {
+  const asked = { recovery: epoch!.recovery, hop: epoch!.hop + numHops }
+  state.outbox.send(address, { kind: 'resend', requestId: request.requestId, epoch: asked, sequence: choice.index, fromIndex: choice.tokenIds.length })
+}
+
+function isIdle({ load }: Instance): boolean {
+  return load !== null && load.numRunning + load.numWaiting === 0
 }
 
 function stalled(state: RouterState, request: LiveRequest, nowMs: number): void {
@@ -145,6 +170,6 @@ function stalled(state: RouterState, request: LiveRequest, nowMs: number): void 
     fail(state, request, clientError('unavailable', `no progress after ${MAX_STALLS} recoveries; last on instance ${name}`, { reason: 'no_progress', retryAfterMs: 1000 }), nowMs)
     return
   }
-  abortAtInstance(state, request)
-  recover(state, request, 'stall', nowMs)
+  abortAt(state, request, instanceOf(request), null)
+  recover(state, request, null, nowMs)
 }

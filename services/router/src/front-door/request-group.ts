@@ -3,6 +3,7 @@
 // 1. The listener gets exactly one of finished and failed, and nothing after it or after cancel().
 // 2. When one request fails the others are cancelled: a call works as a whole or not at all.
 // 3. Choice c of prompt p has index p * n + c.
+import type { TraceContext } from '@rubato/actor'
 import { failureOf } from '@rubato/rpc'
 import type { ClientError, ClientEvent, ClientHandle, ClientRequest, RequestTiming, RouterPort, Usage } from '../client.ts'
 
@@ -38,6 +39,11 @@ export class RequestGroup {
 
   constructor(listener: GroupListener) {
     this.#listener = listener
+  }
+
+  /** Of its first request that runs, for logs; null: none is traced. */
+  get trace(): TraceContext | null {
+    return this.#handles.find((handle) => handle?.trace !== undefined)?.trace ?? null
   }
 
   /** Throws what submit throws; then nothing is left running. */

@@ -2,10 +2,12 @@
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
 import { RubatoError } from '@rubato/config'
 import type { Slo } from '@rubato/instance'
-import type { RouterPort } from '../client.ts'
+import { parseTraceparent } from '@rubato/telemetry'
+import type { ClientRequest, RouterPort } from '../client.ts'
 import { FieldError } from './field-error.ts'
 
 export const REQUEST_ID_HEADER = 'x-request-id'
+export const LAST_EVENT_ID_HEADER = 'last-event-id'
 
 /** One header's value, by lower-case name; undefined when absent. */
 export type HeaderReader = (name: string) => string | undefined
@@ -17,6 +19,29 @@ export function requestIdOf(given: string | undefined, field: string): string {
   if (given === undefined || given === '') return randomUUID()
   if (!REQUEST_ID.test(given)) throw new FieldError(field, `Invalid '${field}': it must be 1 to 256 printable ASCII characters without spaces.`)
   return given
+}
+
+/** The client's span, null without a valid traceparent. */
+export function traceOf(read: HeaderReader): ClientRequest['trace'] {
+  return parseTraceparent(read('traceparent'))
+}
+
+const TOKEN_COUNTS = /^\d{1,10}(,\d{1,10})*$/
+
+/**
+ * Tokens that the client of a broken event stream has, one count per choice, as the stream's event ids say; null: a new request.
+ * Throws FieldError when the header is malformed, or is not of this request.
+ */
+export function resumeFromOf(read: HeaderReader, stream: { readonly isStream: boolean; readonly hasRequestId: boolean; readonly numChoices: number }): readonly number[] | null {
+  const given = read(LAST_EVENT_ID_HEADER)
+  if (given === undefined) return null
+  const refused = (why: string): FieldError => new FieldError(LAST_EVENT_ID_HEADER, `Invalid '${LAST_EVENT_ID_HEADER}': ${why}.`)
+  if (!TOKEN_COUNTS.test(given)) throw refused('it must be the id of an event of the stream to resume: numbers of tokens, one per choice, with commas between them')
+  const counts = given.split(',').map(Number)
+  if (counts.length !== stream.numChoices) throw refused(`it has ${counts.length} counts, but the request has ${stream.numChoices} choices`)
+  if (!stream.isStream) throw refused("only streams can be resumed; send 'stream' true")
+  if (!stream.hasRequestId) throw new FieldError(REQUEST_ID_HEADER, `Missing '${REQUEST_ID_HEADER}': '${LAST_EVENT_ID_HEADER}' resumes the request of that id.`, 'missing_required_parameter')
+  return counts
 }
 
 function millis(read: HeaderReader, names: readonly string[]): number | null {

@@ -70,7 +70,8 @@ suite('gRPC front door', () => {
     const request = { token_ids: { ids: [5, 6] }, sampling, slo: { ttft_ms: 100 }, priority: -3, cache_salt: 's', request_id: 'r2' }
     await ask(request, { 'x-llm-d-slo-tpot-ms': '20', 'x-slo-ttft-ms': '999', traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' })
     assert.deepEqual(router.calls[0]?.request, {
-      requestId: 'r2', model: 'tiny/chat', input: { kind: 'tokens', tokenIds: [5, 6] }, n: 2, stop: ['END'], slo: { ttftMs: 100, tpotMs: 20 }, priority: -3, cacheSalt: 's', remainingMs: null, echo: false,
+      requestId: 'r2', model: 'tiny/chat', input: { kind: 'tokens', tokenIds: [5, 6] }, n: 2, stop: ['END'], slo: { ttftMs: 100, tpotMs: 20 }, priority: -3, cacheSalt: 's', remainingMs: null, echo: false, resumeFrom: null,
+      trace: { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331', sampled: true },
       sampling: {
         maxTokens: 9, minTokens: 0, temperature: 0, topP: 0.7, topK: 0, minP: 0, presencePenalty: 0.1, frequencyPenalty: -0.1, repetitionPenalty: 1.2,
         logitBias: [[7, -5.5]], seed: 2 ** 53 - 1, stopTokenIds: [2], ignoreEos: true, logprobs: 0,
@@ -82,6 +83,14 @@ suite('gRPC front door', () => {
     assert.equal(bare?.requestId, 'from-metadata')
     const { maxTokens, seed, temperature, topP, topK, logprobs } = bare?.sampling ?? {}
     assert.deepEqual([maxTokens, seed, temperature, topP, topK, logprobs], [null, null, null, null, null, null])
+  })
+
+  test('a resume names its request and where each choice goes on, 0 included', async () => {
+    router.calls.length = 0
+    await ask({ prompt: 'x', request_id: 'r3', resume_from_index: 0, sampling: { n: 2 } })
+    await ask({ prompt: 'x', resume_from_index: 7 }, { 'x-request-id': 'r4' })
+    await ask({ prompt: 'x', request_id: 'r5' }, { traceparent: '00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01' })
+    assert.deepEqual(router.calls.map(({ request }) => [request.requestId, request.resumeFrom, request.trace]), [['r3', [0, 0], null], ['r4', [7], null], ['r5', null, null]])
   })
 
   test('deltas of one tick leave as one message per choice, the last with usage', async () => {
@@ -104,7 +113,7 @@ suite('gRPC front door', () => {
       [{}, 'input'], [{ prompt: 'x', sampling: { top_p: 2 } }, 'sampling.top_p'], [{ prompt: 'x', sampling: { max_tokens: 0 } }, 'sampling.max_tokens'], [{ prompt: 'x', sampling: { temperature: NaN } }, 'sampling.temperature'],
       [{ prompt: 'x', sampling: { stop: Array(17).fill('a') } }, 'sampling.stop'], [{ prompt: 'x', sampling: { n: 17 } }, 'sampling.n'], [{ prompt: 'x', sampling: { seed: '9007199254740993' } }, 'sampling.seed'],
       [{ prompt: 'x', sampling: { min_tokens: 3, max_tokens: 2 } }, 'sampling.min_tokens'], [{ prompt: 'x', sampling: { logprobs: 21 } }, 'sampling.logprobs'], [{ prompt: 'x', slo: { ttft_ms: 0 } }, 'slo.ttft_ms'],
-      [{ prompt: 'x', response_format: { type: 'json_object' } }, 'response_format'], [{ prompt: 'x', resume_from_index: 4 }, 'resume_from_index'], [{ token_ids: { ids: [] } }, 'token_ids'],
+      [{ prompt: 'x', response_format: { type: 'json_object' } }, 'response_format'], [{ prompt: 'x', resume_from_index: 4 }, 'request_id'], [{ token_ids: { ids: [] } }, 'token_ids'],
       [{ messages: { messages: [{ role: 'bot', content: 'x' }] } }, 'messages.messages[0].role'], [{ messages: {} }, 'messages'], [{ prompt: 'x', request_id: 'a b' }, 'request_id'],
     ]
     for (const [request, field] of cases) {

@@ -6,6 +6,7 @@
 // 3. After the status, or the client's going, the group is never touched again.
 import { Metadata } from '@grpc/grpc-js'
 import type { ServerWritableStream } from '@grpc/grpc-js'
+import type { TraceContext } from '@rubato/actor'
 import type { GenerateRequest__Output, GenerateResponse } from '@rubato/rpc'
 import { statusOf } from '@rubato/rpc'
 import type { ClientError } from '../client.ts'
@@ -49,6 +50,11 @@ export class GenerateCall implements GroupListener {
   /** Must be called before the group is started. */
   attach(group: RequestGroup): void {
     this.#group = group
+  }
+
+  /** For logs; null: not traced. */
+  get trace(): TraceContext | null {
+    return this.#group?.trace ?? null
   }
 
   accepted(): void {

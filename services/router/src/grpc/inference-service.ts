@@ -35,7 +35,7 @@ export function inferenceService(options: FrontDoorOptions): InferenceService {
   const checkKey = bearerCheck(options.apiKey)
   const calls = new Set<GenerateCall>()
   const watch = stallWatch(calls, limits.stallMs, (call) => {
-    log.warn({ requestId: call.requestId }, 'client reads nothing: request cancelled')
+    log.warn({ requestId: call.requestId, trace: call.trace }, 'client reads nothing: request cancelled')
     call.stall()
     calls.delete(call)
   })

@@ -4,7 +4,7 @@ import type { Metadata } from '@grpc/grpc-js'
 import type { ChatMessages__Output, GenerateRequest__Output, SamplingParams__Output, TokenizeRequest__Output } from '@rubato/rpc'
 import type { ChatMessage, ClientInput, ClientRequest, RouterPort } from '../client.ts'
 import { FieldError, findLoneSurrogate, invalidField, parseFields, pathText } from '../front-door/field-error.ts'
-import { REQUEST_ID_HEADER, modelOf, requestIdOf, sloOf } from '../front-door/request-headers.ts'
+import { REQUEST_ID_HEADER, modelOf, requestIdOf, sloOf, traceOf } from '../front-door/request-headers.ts'
 import type { HeaderReader } from '../front-door/request-headers.ts'
 import { isTokenIds, logprobsSchema, maxTokensSchema, samplingShape, sloSchema, toClientSampling, toStopStrings } from '../front-door/sampling-schema.ts'
 
@@ -73,7 +73,14 @@ function inputOf(request: GenerateRequest__Output): ClientInput {
 
 function refuseUnbuilt(request: GenerateRequest__Output): void {
   if (request.responseFormat) throw new FieldError('response_format', "Unsupported parameter: 'response_format' is not supported yet. Remove it.", 'unsupported_parameter')
-  if ((request.resumeFromIndex ?? 0) > 0) throw new FieldError('resume_from_index', "Unsupported parameter: 'resume_from_index' is not supported yet. Remove it.", 'unsupported_parameter')
+}
+
+/** The same index for every choice; null: a new request. */
+function resumeFromOf(request: GenerateRequest__Output, n: number, givenId: string | undefined): readonly number[] | null {
+  const { resumeFromIndex } = request
+  if (resumeFromIndex === undefined) return null
+  if (givenId === undefined || givenId === '') throw new FieldError('request_id', "Missing 'request_id': 'resume_from_index' resumes the request of that id.", 'missing_required_parameter')
+  return Array.from({ length: n }, () => resumeFromIndex)
 }
 
 export interface GenerateSource {
@@ -89,18 +96,22 @@ export function toClientRequest(request: GenerateRequest__Output, source: Genera
   const readHeader = metadataReader(source.metadata)
   const fields = samplingFields(request.sampling)
   const slo = request.slo === null ? undefined : parseFields(sloSchema, { ttft_ms: request.slo.ttftMs, tpot_ms: request.slo.tpotMs }, 'slo.')
+  const givenId = request.requestId === '' ? readHeader(REQUEST_ID_HEADER) : request.requestId
+  const n = fields.n ?? 1
   return {
-    requestId: request.requestId === '' ? requestIdOf(readHeader(REQUEST_ID_HEADER), REQUEST_ID_HEADER) : requestIdOf(request.requestId, 'request_id'),
+    requestId: requestIdOf(givenId, request.requestId === '' ? REQUEST_ID_HEADER : 'request_id'),
     model: modelOf(source.router, request.model),
     input: inputOf(request),
     sampling: toClientSampling(fields, fields.max_tokens ?? null, fields.logprobs ?? null, SAMPLING_PREFIX),
-    n: fields.n ?? 1,
+    n,
     stop: toStopStrings(fields.stop),
     slo: sloOf(slo, readHeader),
     priority: request.priority,
     cacheSalt: request.cacheSalt,
     remainingMs: source.remainingMs,
     echo: false,
+    resumeFrom: resumeFromOf(request, n, givenId),
+    trace: traceOf(readHeader),
   }
 }
 

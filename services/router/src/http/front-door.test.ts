@@ -126,9 +126,32 @@ suite('HTTP front door', () => {
     assert.deepEqual([bad.status, errorOf(bad).param], [400, 'x-slo-tpot-ms'])
   })
 
-  test('resuming by Last-Event-ID is refused by name', async () => {
-    const answer = await ask({ path: COMPLETIONS, body: '{"prompt":"x","stream":true}', headers: { 'last-event-id': '3' } })
-    assert.deepEqual([answer.status, errorOf(answer).param], [400, 'last-event-id'])
+  test('Last-Event-ID and x-request-id resume a stream where each of its choices stopped', async () => {
+    const headers = { 'last-event-id': '3,0,12,1', 'x-request-id': 'r7' }
+    const answer = await ask({ path: COMPLETIONS, body: '{"prompt":["x","y"],"n":2,"stream":true}', headers })
+    assert.equal(answer.headers['x-request-id'], 'r7')
+    assert.deepEqual(router.calls.slice(-2).map(({ request }) => [request.requestId, request.resumeFrom]), [['r7/0', [3, 0]], ['r7/1', [12, 1]]])
+  })
+
+  test('a Last-Event-ID that says nothing, or not of this request, is refused by its name', async () => {
+    const numCalls = router.calls.length
+    const send = async (id: string, body: object, headers: Record<string, string> = { 'x-request-id': 'r8' }) => {
+      const answer = await ask({ path: COMPLETIONS, body: JSON.stringify({ prompt: 'x', ...body }), headers: { 'last-event-id': id, ...headers } })
+      return [answer.status, errorOf(answer).param]
+    }
+    for (const id of ['', 'three', '1.5', '-1', '1,', '1,2', '12345678901']) assert.deepEqual(await send(id, { stream: true }), [400, 'last-event-id'], id)
+    assert.deepEqual(await send('3', {}), [400, 'last-event-id'])
+    assert.deepEqual(await send('3', { stream: true }, {}), [400, 'x-request-id'])
+    assert.equal(router.calls.length, numCalls)
+  })
+
+  test('traceparent names the span above the request; a malformed one is as good as none', async () => {
+    const send = async (traceparent: string) => {
+      await ask({ path: COMPLETIONS, body: '{"prompt":"x"}', headers: { traceparent } })
+      return router.calls.at(-1)?.request.trace
+    }
+    assert.deepEqual(await send('00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00'), { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331', sampled: false })
+    for (const bad of ['', 'x', '00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', '00-00000000000000000000000000000000-b7ad6b7169203331-01']) assert.equal(await send(bad), null, bad)
   })
 
   test('an API key guards everything but probes and metrics', async () => {

@@ -46,5 +46,15 @@ export async function openRawPost(port: number, path: string, body: object): Pro
 
 /** All `data:` payloads of a server-sent event stream. */
 export function sseData(text: string): string[] {
-  return text.split('\n\n').filter((event) => event.startsWith('data: ')).map((event) => event.slice('data: '.length))
+  return sseEvents(text).map(({ data }) => data)
+}
+
+/** Every event of a server-sent event stream, with the id that a client remembers once it has it. */
+export function sseEvents(text: string): { readonly id: string | null; readonly data: string }[] {
+  let id: string | null = null
+  return text.split('\n\n').flatMap((event) => {
+    const lines = event.split('\n')
+    id = lines.find((line) => line.startsWith('id: '))?.slice('id: '.length) ?? id
+    return lines.filter((line) => line.startsWith('data: ')).map((line) => ({ id, data: line.slice('data: '.length) }))
+  })
 }

@@ -1,6 +1,5 @@
 // Paths to handlers: finds the route, checks the key, answers errors.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { FieldError } from '../front-door/field-error.ts'
 import { DEFAULT_LIMITS } from '../front-door/options.ts'
 import type { FrontDoorLimits, HttpFrontDoorOptions } from '../front-door/options.ts'
 import { REQUEST_ID_HEADER, bearerCheck, requestIdOf } from '../front-door/request-headers.ts'
@@ -74,7 +73,6 @@ function routeTable(options: HttpFrontDoorOptions, limits: FrontDoorLimits): Rea
     open: false,
     handle: async ({ req, res, requestId }) => {
       const readHeader = headerReader(req)
-      if (readHeader('last-event-id') !== undefined) throw new FieldError('last-event-id', "Unsupported header: 'last-event-id': streams cannot be resumed yet.", 'unsupported_parameter')
       const body = await readJsonObject(req, limits.maxRequestBytes)
       const planned = plan(body, { router, readHeader, requestId, maxPrompts: limits.maxPrompts })
       res.setHeader(REQUEST_ID_HEADER, planned.requestId)
@@ -93,6 +91,11 @@ function routeTable(options: HttpFrontDoorOptions, limits: FrontDoorLimits): Rea
     ['/version', get(true, () => ({ version: options.version }))],
     ['/metrics', metricsRoute(options)],
   ])
+}
+
+/** Every path served, and whether it is open to callers without a key. `/v1/models/` stands for what follows it. */
+export function listRoutes(options: HttpFrontDoorOptions): readonly { readonly path: string; readonly method: Route['method']; readonly open: boolean }[] {
+  return [...routeTable(options, { ...DEFAULT_LIMITS, ...options.limits })].map(([path, { method, open }]) => ({ path, method, open }))
 }
 
 function notFound(method: string, path: string): HttpError {

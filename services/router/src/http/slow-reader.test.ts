@@ -4,11 +4,13 @@ import { once } from 'node:events'
 import { after, before, suite, test } from 'node:test'
 import { ScriptedRouter, silentLog } from '../front-door/scripted-router.ts'
 import type { ScriptedCall } from '../front-door/scripted-router.ts'
+import type { RouterPort } from '../client.ts'
 import type { FrontDoor } from '../front-door/options.ts'
 import { startHttpFrontDoor } from './front-door.ts'
 import { openRawPost, rawRequest, sseData } from './raw-client.ts'
 
 const COMPLETIONS = '/v1/completions'
+const TRACE = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' }
 const DELTA_CHARS = 64 * 1024
 
 /** Sends numbered deltas, one per tick, until the door pauses them. Returns the texts sent. */
@@ -83,12 +85,19 @@ suite('slow and leaving readers', () => {
   })
 
   test('a client that reads nothing is cut off', async () => {
-    const strict = await startHttpFrontDoor({ router, host: '127.0.0.1', port: 0, limits: { stallMs: 40 }, log: silentLog, metrics: () => '', version: '1' })
+    const warnings: object[] = []
+    const traced: RouterPort = {
+      submit: (request, sink) => ({ ...router.submit(request, sink), trace: TRACE }), models: () => router.models(), ready: () => true,
+      tokenize: (...args) => router.tokenize(...args), detokenize: (...args) => router.detokenize(...args),
+    }
+    const log = { ...silentLog, warn: (fields: object) => void warnings.push(fields) }
+    const strict = await startHttpFrontDoor({ router: traced, host: '127.0.0.1', port: 0, limits: { stallMs: 40 }, log, metrics: () => '', version: '1' })
     router.calls.length = 0
     const socket = await openRawPost(strict.port, COMPLETIONS, { prompt: 'x', stream: true })
     const call = await router.call()
     await flood(call)
     await call.cancelled()
+    assert.deepEqual(warnings, [{ requestId: call.request.requestId, trace: TRACE }])
     await strict.close(60_000)
     socket.destroy()
   })

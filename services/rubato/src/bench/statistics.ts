@@ -10,7 +10,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** Null: there is nothing to average. */
-export function mean(values: readonly number[]): number | null {
+export function mean(values: readonly number[] | Float64Array): number | null {
   if (values.length === 0) return null
   let sum = 0
   for (const value of values) sum += value
@@ -27,7 +27,7 @@ export function standardDeviation(values: readonly number[]): number | null {
 }
 
 /** Linear between neighbours; `sorted` ascends, percent is 0 to 100. Null of nothing. */
-export function percentile(sorted: readonly number[], percent: number): number | null {
+export function percentile(sorted: ArrayLike<number>, percent: number): number | null {
   if (sorted.length === 0) return null
   const position = ((sorted.length - 1) * percent) / 100
   const below = sorted[Math.floor(position)] ?? 0

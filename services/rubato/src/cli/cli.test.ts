@@ -13,7 +13,7 @@ const TRACE_LOADS = `data:text/javascript,import{registerHooks}from'node:module'
 test('help lists the commands, version is a version', async () => {
   const { code, stdout } = await runRubato(['--help'])
   assert.equal(code, 0)
-  for (const word of ['serve', 'bench', 'model', 'doctor']) assert.match(stdout, new RegExp(`^  ${word} `, 'm'))
+  for (const word of ['serve', 'router', 'prefill', 'decode', 'bench', 'model', 'doctor']) assert.match(stdout, new RegExp(`^  ${word} `, 'm'))
   const version = await runRubato(['--version'])
   assert.equal(version.code, 0)
   assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/)
@@ -28,6 +28,17 @@ test('a wrong word is one line on stderr, and exit code 2', async () => {
 test('a wrong value is one line that names flag and source, and exit code 2', async () => {
   const refused = await runRubato(['serve'], { env: { RUBATO_PORT: 'x' } })
   assert.deepEqual(refused, { code: 2, stdout: '', stderr: 'error: port: "x" (from RUBATO_PORT): must be a whole number from 0 to 65535\n' })
+})
+
+test('a process that cannot join its cluster says which flag to change', async (t) => {
+  const unguarded = await runRubato(['decode', '--host', '0.0.0.0'])
+  assert.equal(unguarded.code, 2)
+  assert.match(unguarded.stderr, /^error: host: 0\.0\.0\.0 \(from --host\) .* --cluster-certfile, .* or --insecure/)
+  for (const command of ['router', 'decode']) {
+    const { code, stdout, stderr } = await runRubato([command, '--nats', 'nats://127.0.0.1:1', '--log-level', 'silent', '--cache-dir', temporaryFolder(t)])
+    assert.deepEqual([code, stdout], [1, ''])
+    assert.match(stderr, /^error: .*--nats 127\.0\.0\.1:1: .*nats-server -js.*\n$/)
+  }
 })
 
 test('a stack is shown only to those who debug', async () => {
@@ -56,7 +67,7 @@ test('help of one command loads no other command, and no engine', async () => {
   assert.equal(code, 0)
   assert.match(stdout, /^Usage: rubato serve \[options\] \[MODEL\]/)
   assert.match(stderr, /load .*\/cli\/serve\/command\.ts/)
-  assert.doesNotMatch(stderr, /load .*\/(bench|doctor|embedded|model|onnxruntime-node|pino|yaml)\//)
+  assert.doesNotMatch(stderr, /load .*\/(bench|doctor|embedded|cluster|model|onnxruntime-node|pino|yaml)\//)
 })
 
 test('every command loads and explains its flags', async () => {

@@ -1,97 +1,94 @@
-// The embedded cluster: one router and N mixed instances in one process, on the in-process bus. The same actors as in a
-// distributed one; only their hosts and the bus differ.
-import { readFileSync } from 'node:fs'
+// Router and instances in one process. By default on the in-process bus, with KV changing hands in memory; with --nats the
+// same parts are members of a cluster over NATS. The same actors as in a distributed one; only their hosts and the bus differ.
 import type { ServeConfig } from '@rubato/config'
-import { OnnxEngine, loadOrMeasureProfile } from '@rubato/model/engine'
-import { validateSampling } from '@rubato/model/sampling'
-import { TextPool } from '@rubato/model/text'
-import { batchingPolicy } from '@rubato/policy'
-import { InstanceHost, LiveShell, liveBus } from '@rubato/runtime'
-import type { InstanceEvent, OpenedInstance } from '@rubato/runtime'
-import { ROUTER_TIMING, RouterActor, createRouterPort, renderMetrics, startGrpcFrontDoor, startHttpFrontDoor } from '@rubato/service-router'
-import type { FrontDoor, FrontDoorOptions, RouterParts, RouterPort, ServedModel } from '@rubato/service-router'
+import type { Engine } from '@rubato/model'
+import type { EngineProgress } from '@rubato/model/engine'
+import { LiveShell, liveBus, mayAskSpeculators, openTracing } from '@rubato/runtime'
+import type { InstanceDrafts, InstanceHost } from '@rubato/runtime'
+import { hostMigrator } from '@rubato/service-migrator'
+import type { RouterActor, RouterPort } from '@rubato/service-router'
+import type { Tracing } from '@rubato/telemetry'
 import type { Logger } from 'pino'
-import { engineOptions, loadModelText, servedModel } from './model.ts'
-import type { ModelText } from './model.ts'
+import { RouterService } from '../cluster/router-service.ts'
+import { loadModelText, servedModel } from '../cluster/served-model.ts'
+import type { ModelText } from '../cluster/served-model.ts'
+import { ClusterSide } from './cluster-side.ts'
+import { openHosts, plannedInstances } from './instances.ts'
+import type { PlannedInstance } from './instances.ts'
+import { openSpeculators } from './speculators.ts'
 
 export interface ClusterOptions {
   readonly config: ServeConfig
   readonly log: Logger
   readonly version: string
-  readonly onProgress: (stage: string, doneRatio: number | null) => void
+  readonly onProgress: EngineProgress
   /** An instance could not be brought back: the process should end. */
   readonly onFatal: (error: Error) => void
+  /** For measurements: what takes an engine's place; `name` is the instance's here. @default the engine itself */
+  readonly wrapEngine?: (engine: Engine, name: string) => Engine
+  /** For measurements: takes the spans. @default as the configuration says */
+  readonly tracing?: Tracing
 }
 
 const ROUTER_ADDRESS = 'router/r1'
 
-/** Seeds for requests without one: counted up from --seed where it is given, so that a run can be repeated. */
-function seedSource(base: number | null): { drawSeed: () => number } | Record<string, never> {
-  if (base === null) return {}
-  let next = base
-  return { drawSeed: () => next++ % Number.MAX_SAFE_INTEGER }
+type Closer = () => Promise<unknown>
+
+interface Started {
+  readonly shell: LiveShell
+  readonly hosts: readonly InstanceHost[]
+  readonly service: RouterService
+  /** null: nothing leaves the process. */
+  readonly side: ClusterSide | null
 }
 
 export class EmbeddedCluster {
   readonly shell: LiveShell
   readonly instances: readonly InstanceHost[]
   readonly router: RouterPort
-  readonly routerActor: RouterActor
-  readonly #pool: TextPool
-  readonly #drain: () => void
-  #doors: readonly FrontDoor[] = []
+  readonly #service: RouterService
+  readonly #side: ClusterSide | null
+  readonly #closers: readonly Closer[]
   #closing: Promise<void> | null = null
 
-  private constructor(shell: LiveShell, instances: readonly InstanceHost[], pool: TextPool, parts: { router: RouterPort; actor: RouterActor; drain: () => void }) {
+  private constructor({ shell, hosts, service, side }: Started, closers: readonly Closer[]) {
     this.shell = shell
-    this.instances = instances
-    this.#pool = pool
-    this.router = parts.router
-    this.routerActor = parts.actor
-    this.#drain = parts.drain
+    this.instances = hosts
+    this.#service = service
+    this.router = service.port
+    this.#side = side
+    this.#closers = closers
   }
 
   /** Loads the model, starts instances, router and front doors. Whatever had started is stopped again when a part fails. */
   static async start(options: ClusterOptions): Promise<EmbeddedCluster> {
-    const { config } = options
-    const text = await loadModelText(config)
-    const shell = new LiveShell({ bus: liveBus() })
-    const instances: InstanceHost[] = []
-    const pool = new TextPool({ model: text.text, numWorkers: config.tokenizerThreads })
+    const closers: Closer[] = []
     try {
-      for (let index = 1; index <= config.numMixed; index++) instances.push(await startInstance(shell, index, text, options))
-      const model = servedModel(config, text, instances[0]!.engine.shape)
-      const cluster = new EmbeddedCluster(shell, instances, pool, startRouter(shell, model, pool, options))
-      await cluster.#openDoors(options)
-      return cluster
+      return new EmbeddedCluster(await startParts(options, closers), closers)
     } catch (error) {
-      await shell.stop()
-      await Promise.all(instances.map((instance) => instance.stop()))
-      await pool.close()
+      await closeAll(closers)
       throw error
     }
+  }
+
+  /** Throws while a router that lost its place in a cluster over NATS has not found a new one. */
+  get routerActor(): RouterActor {
+    const { actor } = this.#service
+    if (actor === null) throw new Error('no router actor is hosted')
+    return actor
   }
 
   get httpPort(): number {
-    return this.#doors[0]!.port
+    return this.#service.doors.httpPort
   }
 
   get grpcPort(): number {
-    return this.#doors[1]!.port
+    return this.#service.doors.grpcPort
   }
 
-  async #openDoors({ config, log, version }: ClusterOptions): Promise<void> {
-    const read = (file: string): Buffer => readFileSync(file)
-    const tls = config.tls === null ? null : { cert: read(config.tls.certFile), key: read(config.tls.keyFile), clientCa: config.tls.caFile === null ? null : read(config.tls.caFile) }
-    const common: Omit<FrontDoorOptions, 'port'> = { router: this.router, host: config.host, apiKey: config.apiKey, tls, log }
-    const metrics = (): string => renderMetrics(this.routerActor.snapshot())
-    const http = await startHttpFrontDoor({ ...common, port: config.httpPort, metrics, version })
-    try {
-      this.#doors = [http, await startGrpcFrontDoor({ ...common, port: config.grpcPort })]
-    } catch (error) {
-      await http.close(0)
-      throw error
-    }
+  /** null: there is no admin door. */
+  get adminPort(): number | null {
+    return this.#service.doors.adminPort
   }
 
   /** Refuses new requests, lets running ones finish within the limit, then stops everything. Idempotent. */
@@ -101,68 +98,62 @@ export class EmbeddedCluster {
   }
 
   async #close(deadlineMs: number): Promise<void> {
-    this.#drain()
-    await Promise.all(this.#doors.map((door) => door.close(deadlineMs)))
-    await Promise.all(this.instances.map((instance) => instance.stop()))
-    await this.shell.stop()
-    await this.#pool.close()
+    const startMs = performance.now()
+    await this.#service.close(deadlineMs)
+    await this.#side?.drain(Math.max(0, deadlineMs - (performance.now() - startMs)))
+    await closeAll(this.#closers)
   }
 }
 
-async function startInstance(shell: LiveShell, index: number, { text }: ModelText, options: ClusterOptions): Promise<InstanceHost> {
-  const { config, log, onProgress, onFatal } = options
-  const instanceId = `i${index}`
-  const open = async (): Promise<OpenedInstance> => {
-    const engine = await OnnxEngine.open(engineOptions(config, text), onProgress)
-    try {
-      const profile = await loadOrMeasureProfile({ engine, mode: config.profile, budgetMs: config.profileBudgetMs, cacheDir: config.cacheDir, threads: config.intraOpThreads, maxNumSeqs: config.maxNumSeqs, onProgress })
-      const { source, model: costModel } = profile
-      log.info({ instance: instanceId, source, costModel }, 'step-time profile')
-      return { engine, costModel, batching: batchingPolicy(config.batching, { costModel }) }
-    } catch (error) {
-      await engine.close()
-      throw error
-    }
-  }
-  const onEvent = (event: InstanceEvent): void => {
-    const fields = { instance: instanceId, ...event }
-    if (event.kind === 'started') log.info(fields, 'instance started')
-    else if (event.kind === 'engine-died') log.error(fields, 'engine died; a new one is being started')
-    else onFatal(event.error)
-  }
-  return InstanceHost.start(shell, {
-    instanceId,
-    address: `instance/${instanceId}`,
-    announceTo: [ROUTER_ADDRESS],
-    open,
-    limits: { maxNumSeqs: config.maxNumSeqs, maxNumBatchedTokens: config.maxNumBatchedTokens },
-    enablePrefixCache: config.enablePrefixCaching,
-    onEvent,
-  })
+async function closeAll(closers: readonly Closer[]): Promise<void> {
+  for (const close of closers.toReversed()) await close()
 }
 
-function startRouter(shell: LiveShell, model: ServedModel, pool: TextPool, { config, log }: ClusterOptions): { router: RouterPort; actor: RouterActor; drain: () => void } {
-  const parts: RouterParts = {
-    config: {
-      maxConcurrentRequests: config.maxConcurrentRequests,
-      queueSize: config.queueSize,
-      queueTimeoutMs: config.queueTimeoutMs,
-      migrationLimit: config.migrationLimit,
-      helloTo: Array.from({ length: config.numMixed }, (_, index) => `instance/i${index + 1}`),
-      timing: ROUTER_TIMING,
-    },
-    models: [model],
-    validateSampling,
+async function startParts(options: ClusterOptions, closers: Closer[]): Promise<Started> {
+  const { config, log, version } = options
+  const text = await loadModelText(config)
+  const tracing = options.tracing ?? openTracing(config.tracing, 'serve', config.link?.instanceId ?? 'serve', log)
+  if (tracing !== null) closers.push(() => tracing.close())
+  const planned = plannedInstances(config)
+  const side = config.link === null ? null : await ClusterSide.open(config.link, options, closers)
+  const shell = new LiveShell({ bus: side?.bus ?? liveBus() })
+  closers.push(() => shell.stop())
+  const announceTo = (): readonly string[] => side?.announceTo() ?? [ROUTER_ADDRESS]
+  const drafts = mayAskSpeculators(config) ? await openDrafts({ options, side, shell, text }, closers) : null
+  const hosts = await openHosts(planned, { shell, textDigest: text.text.digest, tracing, announceTo, sharedKv: side?.kv ?? null, drafts, options }, closers)
+  const model = servedModel(config, text, hosts[0]!.engine.shape)
+  const service = new RouterService({ config, model, text, shell, log, version, tracing, isConnected: () => side?.isConnected ?? true })
+  closers.push(() => service.close(0))
+  await service.openDoors()
+  if (side === null) {
+    await serveInProcess(planned, hosts, service)
+    if (config.migration === 'llumnix' && planned.length > 1) closers.push(migrateInProcess(planned, shell, log))
   }
-  const actor = new RouterActor(parts, shell.scheduler.nowMs())
-  const { port, effects } = createRouterPort({
-    post: (message) => host.deliver('front-door', message),
-    canServe: () => actor.canServe(),
-    models: parts.models,
-    textOf: () => pool,
-    onSinkError: (error) => log.error({ err: error }, 'a front door failed on an event'),
-    ...seedSource(config.seed),
-  })
-  const host = shell.spawn({ address: ROUTER_ADDRESS, factory: () => ({ actor, effects }) })
-  return { router: port, actor, drain: () => host.deliver('front-door', { kind: 'drain' }) }
+  else await side.join(planned, hosts, { service, fingerprint: model.fingerprint }, closers)
+  return { shell, hosts, service, side }
+}
+
+interface DraftParts extends Pick<Started, 'shell' | 'side'> {
+  readonly options: ClusterOptions
+  readonly text: ModelText
+}
+
+/** Those of the cluster that the process is a member of, or its own; null: there are none. */
+async function openDrafts({ options: { config, log }, side, shell, text }: DraftParts, closers: Closer[]): Promise<InstanceDrafts | null> {
+  const vocabulary = text.text.vocabularyDigest()
+  if (side !== null) return side.drafts(vocabulary)
+  return openSpeculators(config, { shell, log, vocabulary, vocabSize: text.vocabSize }, closers)
+}
+
+/** Nobody else can lead here. Returns its end. */
+function migrateInProcess(planned: readonly PlannedInstance[], shell: LiveShell, log: Logger): Closer {
+  const config = { mayAct: () => true, helloTo: planned.map(({ name }) => `instance/${name}`) }
+  const migrator = hostMigrator({ shell, address: 'migrator/m1', config, log })
+  return () => migrator.stop()
+}
+
+async function serveInProcess(planned: readonly PlannedInstance[], hosts: readonly InstanceHost[], service: RouterService): Promise<void> {
+  const addressOf = (name: string): string => `instance/${name}`
+  await Promise.all(planned.map(({ name }, index) => hosts[index]!.serveAs({ instanceId: name, address: addressOf(name) })))
+  service.serveAs(ROUTER_ADDRESS, planned.map(({ name }) => addressOf(name)))
 }

@@ -4,13 +4,28 @@
 //    the requests that were lost.
 // 2. A report of an incarnation that was declared gone is ignored for RESURRECT_MS: it was on its way when it died. After
 //    that it is believed, for then the declaration was wrong.
+// 3. An address whose lease was lost is never used again: whatever still comes from there is ignored for good.
 import type { Address } from '@rubato/actor'
-import type { GoneMessage, LoadMessage } from '@rubato/instance'
+import type { GoneMessage, InstanceRole, LoadMessage } from '@rubato/instance'
 import type { FleetSnapshot } from './stats.ts'
-import type { Instance } from './request.ts'
+import type { Instance, SentLoad } from './request.ts'
 
 const RESURRECT_MS = 2000
 const MAX_REMEMBERED_GONE = 1024
+
+/** One instance as this router knows it. */
+export interface InstanceView {
+  readonly instanceId: string
+  readonly incarnation: number
+  readonly address: Address
+  readonly role: InstanceRole
+  /** null until its first report. */
+  readonly load: LoadMessage | null
+  readonly draining: boolean
+  readonly lastHeardMs: number
+  /** Of this router, owned by the instance now. */
+  readonly numRequests: number
+}
 
 export interface Heard {
   /** null: the report is of an incarnation that is gone. */
@@ -23,11 +38,15 @@ interface Counters {
   preemptions: number
   prefixQueryTokens: number
   prefixHitTokens: number
+  drafts: number
+  draftTokens: number
+  acceptedTokens: number
 }
 
 export class InstanceRegistry {
   readonly #instances = new Map<string, Instance>()
   readonly #gone = new Map<string, { readonly incarnation: number; readonly atMs: number }>()
+  readonly #lostAddresses = new Set<Address>()
   /** Per fingerprint: counters of incarnations that are no more, so that sums never fall. Its keys are the models ever served. */
   readonly #past = new Map<string, Counters>()
 
@@ -37,6 +56,11 @@ export class InstanceRegistry {
 
   values(): Iterable<Instance> {
     return this.#instances.values()
+  }
+
+  /** Whether the lease at this address was lost, whoever held it. */
+  isLost(address: Address): boolean {
+    return this.#lostAddresses.has(address)
   }
 
   get(instanceId: string): Instance | undefined {
@@ -60,11 +84,11 @@ export class InstanceRegistry {
       known.lastHeardMs = nowMs
       return { instance: known, lost: null }
     }
-    if ((known !== undefined && known.incarnation > incarnation) || this.#isGone(instanceId, incarnation, nowMs)) return { instance: null, lost: null }
+    if (this.#lostAddresses.has(address) || (known !== undefined && known.incarnation > incarnation) || this.#isGone(instanceId, incarnation, nowMs)) return { instance: null, lost: null }
     if (known !== undefined) this.#retire(known)
     const instance: Instance = {
       id: instanceId, incarnation, address, load: null, draining: false, lastHeardMs: nowMs,
-      sentPrefillTokens: 0, sentSequences: 0, requests: new Set(), suspect: null,
+      sent: nothingSent(), requests: new Set(), partnered: new Set(), onTrial: null, begunIds: null,
     }
     this.#instances.set(instanceId, instance)
     this.#gone.delete(instanceId)
@@ -75,9 +99,8 @@ export class InstanceRegistry {
     instance.load = load
     instance.address = load.address
     instance.draining = load.draining
-    instance.sentPrefillTokens = 0
-    instance.sentSequences = 0
-    if (!this.#past.has(load.modelFingerprint)) this.#past.set(load.modelFingerprint, { preemptions: 0, prefixQueryTokens: 0, prefixHitTokens: 0 })
+    Object.assign(instance.sent, nothingSent())
+    if (!this.#past.has(load.modelFingerprint)) this.#past.set(load.modelFingerprint, { preemptions: 0, prefixQueryTokens: 0, prefixHitTokens: 0, drafts: 0, draftTokens: 0, acceptedTokens: 0 })
   }
 
   /** The record that died, null when the message is about an older incarnation. */
@@ -86,12 +109,26 @@ export class InstanceRegistry {
     if (known !== undefined && known.incarnation > message.incarnation) return null
     this.#gone.delete(message.instanceId)
     this.#gone.set(message.instanceId, { incarnation: message.incarnation, atMs: nowMs })
-    const oldest = this.#gone.size > MAX_REMEMBERED_GONE ? this.#gone.keys().next().value : undefined
-    if (oldest !== undefined) this.#gone.delete(oldest)
+    forgetOldest(this.#gone)
     if (known === undefined) return null
-    this.#instances.delete(message.instanceId)
-    this.#retire(known)
+    this.#forget(known)
+    known.begunIds = message.begunIds ?? null
     return known
+  }
+
+  /** The lease at this address is lost. The records that were there. */
+  removeAt(address: Address): Instance[] {
+    this.#lostAddresses.add(address)
+    forgetOldest(this.#lostAddresses)
+    const lost = [...this.#instances.values()].filter((instance) => instance.address === address)
+    for (const instance of lost) this.#forget(instance)
+    return lost
+  }
+
+  views(): InstanceView[] {
+    return [...this.#instances.values()].map(({ id, incarnation, address, load, draining, lastHeardMs, requests }) => ({
+      instanceId: id, incarnation, address, role: load?.role ?? 'mixed', load, draining, lastHeardMs, numRequests: requests.size,
+    }))
   }
 
   snapshot(fingerprint: string): FleetSnapshot {
@@ -109,6 +146,9 @@ export class InstanceRegistry {
       preemptionsTotal: (past?.preemptions ?? 0) + sum((load) => load.preemptionsTotal),
       prefixQueryTokensTotal: (past?.prefixQueryTokens ?? 0) + sum((load) => load.prefixQueryTokensTotal),
       prefixHitTokensTotal: (past?.prefixHitTokens ?? 0) + sum((load) => load.prefixHitTokensTotal),
+      draftsTotal: (past?.drafts ?? 0) + sum((load) => load.speculation?.draftsTotal ?? 0),
+      draftTokensTotal: (past?.draftTokens ?? 0) + sum((load) => load.speculation?.draftTokensTotal ?? 0),
+      acceptedTokensTotal: (past?.acceptedTokens ?? 0) + sum((load) => load.speculation?.acceptedTokensTotal ?? 0),
     }
   }
 
@@ -118,6 +158,11 @@ export class InstanceRegistry {
     return incarnation < gone.incarnation || nowMs - gone.atMs < RESURRECT_MS
   }
 
+  #forget(instance: Instance): void {
+    this.#instances.delete(instance.id)
+    this.#retire(instance)
+  }
+
   #retire(instance: Instance): void {
     const { load } = instance
     const past = load === null ? undefined : this.#past.get(load.modelFingerprint)
@@ -125,5 +170,17 @@ export class InstanceRegistry {
     past.preemptions += load.preemptionsTotal
     past.prefixQueryTokens += load.prefixQueryTokensTotal
     past.prefixHitTokens += load.prefixHitTokensTotal
+    past.drafts += load.speculation?.draftsTotal ?? 0
+    past.draftTokens += load.speculation?.draftTokensTotal ?? 0
+    past.acceptedTokens += load.speculation?.acceptedTokensTotal ?? 0
   }
+}
+
+function nothingSent(): SentLoad {
+  return { prefillTokens: 0, sequences: 0, contextTokens: 0, blocks: 0 }
+}
+
+function forgetOldest(remembered: Map<string, unknown> | Set<string>): void {
+  const oldest = remembered.size > MAX_REMEMBERED_GONE ? remembered.keys().next().value : undefined
+  if (oldest !== undefined) remembered.delete(oldest)
 }

@@ -1,8 +1,9 @@
 // What the router actor is told, what it asks its shell to do, and what it is given to work with. The text machinery and
 // the sampling checks come in from outside, so the actor itself knows no tokenizer.
-import type { Address, CancelEffect, Effect, SendEffect, TimerEffect } from '@rubato/actor'
+import type { Address, CancelEffect, Effect, SendEffect, SpanEffect, TimerEffect, TraceContext } from '@rubato/actor'
 import type { InstanceMessage, InstanceReport } from '@rubato/instance'
 import type { SamplingParams } from '@rubato/model'
+import type { DispatchPolicy } from '@rubato/policy'
 import type { ClientEvent, ClientInput, ClientRequest } from '../../client.ts'
 
 /** Names one submission; never used twice within a router's life. */
@@ -14,6 +15,15 @@ export interface SubmitMessage {
   readonly request: ClientRequest
   /** Drawn outside, used when the request brings no seed. Safe integer >= 0. */
   readonly seedIfNone: number
+  /** It was drawn, and no router will come upon it again. @default false */
+  readonly isSeedDrawn?: boolean
+  /** The request's own span; absent: it is not traced. */
+  readonly trace?: RequestTrace
+}
+
+/** The context of `router.request`, and the client's span above it. */
+export interface RequestTrace extends TraceContext {
+  readonly parentSpanId: string | null
 }
 
 /** cancel: the client left. pause, resume: it reads slowly, it reads again. */
@@ -27,8 +37,20 @@ export interface RouterDrainMessage {
   readonly kind: 'drain'
 }
 
+/** From the router's own process: an instance took its lease, or may have missed this router's first hello. */
+export interface MemberJoinedMessage {
+  readonly kind: 'member-joined'
+  readonly address: Address
+}
+
+/** The lease at this address expired or was given back: what an instance held is lost, what a router had waits for another one. */
+export interface MemberLostMessage {
+  readonly kind: 'member-lost'
+  readonly address: Address
+}
+
 export type FrontDoorMessage = SubmitMessage | ClientSignalMessage | RouterDrainMessage
-export type RouterMessage = FrontDoorMessage | InstanceReport
+export type RouterMessage = FrontDoorMessage | MemberJoinedMessage | MemberLostMessage | InstanceReport
 
 /** Completes with `done` and the token ids (a plain array), or `failed` with the code of a RubatoError. */
 export interface TokenizeEffect extends Effect {
@@ -49,7 +71,7 @@ export interface DeliverEffect extends Effect {
   readonly events: readonly ClientDelivery[]
 }
 
-export type RouterEffect = SendEffect<InstanceMessage> | TimerEffect | CancelEffect | TokenizeEffect | DeliverEffect
+export type RouterEffect = SendEffect<InstanceMessage> | TimerEffect | CancelEffect | TokenizeEffect | DeliverEffect | SpanEffect
 
 /** Turns one choice's tokens into text; holds back bytes that are not yet a character. */
 export interface TokenTextStream {
@@ -97,9 +119,10 @@ export interface RouterConfig {
   /** Requests that may wait at the door beyond those. */
   readonly queueSize: number
   readonly queueTimeoutMs: number
-  /** Instance crashes before a request's first token (since its dispatch) after which it fails `request_quarantined`; >= 1. */
+  /** Instances that died in a row as they began a request, after which it fails `request_quarantined`; >= 1. */
   readonly migrationLimit: number
-  /** Announced to at start, so that they report their load at once. */
+  readonly dispatch: DispatchPolicy
+  /** Announced to at start, so that they report their load at once. In a cluster, membership says who is there. */
   readonly helloTo: readonly Address[]
   readonly timing: RouterTiming
 }
@@ -111,12 +134,20 @@ export interface RouterTiming {
   readonly instanceWaitMs: number
   /** Without a token for this long the router looks after the request: asks for tokens again, then recovers it. */
   readonly probeMs: number
-  /** An instance silent for this long gets no new request while others speak, and loses its stalled ones. */
+  /** An instance silent for this long gets no new request while others speak: it reports more often than that. */
+  readonly quietMs: number
+  /** An instance silent for this long loses its stalled requests while others speak. */
   readonly silenceMs: number
   /** Without a token for this long a request is recovered even if its instance still reports. */
   readonly noProgressMs: number
   /** A client paused for this long is given up. A backstop: front doors see sooner whether a client still reads. */
   readonly pauseTimeoutMs: number
+  /** How long instances may take to say that they hold a request that a client resumes. */
+  readonly locateMs: number
+  /** After the first of them has spoken, how long to wait for one with a higher epoch. */
+  readonly locateGraceMs: number
+  /** Without a token for this long after the decode instance of a pair was lost, the prefill instance is taken to have handed over. */
+  readonly partnerLossMs: number
 }
 
 export const ROUTER_TIMING: RouterTiming = {
@@ -124,9 +155,13 @@ export const ROUTER_TIMING: RouterTiming = {
   tokenizeTimeoutMs: 60_000,
   instanceWaitMs: 30_000,
   probeMs: 5_000,
+  quietMs: 1_500,
   silenceMs: 5_000,
   noProgressMs: 120_000,
   pauseTimeoutMs: 300_000,
+  locateMs: 500,
+  locateGraceMs: 50,
+  partnerLossMs: 2_000,
 }
 
 /** Throws RubatoError (InvalidArgument naming the field) when a parameter is out of range. */

@@ -1,5 +1,5 @@
 // Collects the effects of one message. Client events travel in a single `deliver`, however many there are.
-import type { Address, EffectId } from '@rubato/actor'
+import type { Address, EffectId, SpanRecord } from '@rubato/actor'
 import type { InstanceMessage } from '@rubato/instance'
 import type { ClientEvent, ClientInput } from '../../client.ts'
 import type { ClientDelivery, ClientId, RouterEffect } from './messages.ts'
@@ -29,6 +29,10 @@ export class Outbox {
     const id = this.#nextId()
     this.#effects.push({ kind: 'tokenize', id, model, input, addSpecialTokens })
     return id
+  }
+
+  span(span: SpanRecord): void {
+    this.#effects.push({ kind: 'span', id: this.#nextId(), span })
   }
 
   deliver(clientId: ClientId, event: ClientEvent): void {

@@ -9,7 +9,9 @@ import type { AckMessage } from '@rubato/instance'
 import { DeadlineHeap } from './deadlines.ts'
 import { InstanceRegistry } from './instances.ts'
 import type { ClientId, RouterParts, ServedModel } from './messages.ts'
+import { KnownPrefixes } from './known-prefixes.ts'
 import { Outbox } from './outbox.ts'
+import { isOrphanedPair } from './request.ts'
 import type { LiveRequest } from './request.ts'
 import { ModelStats } from './stats.ts'
 import type { RouterSnapshot } from './stats.ts'
@@ -35,10 +37,14 @@ export class RouterState {
   readonly rate: ServiceRate
   /** Acknowledgements of requests that ended since the last round, per instance address. */
   readonly finalAcks = new Map<string, AckMessage['acks'][number][]>()
-  numTokenizing = 0
+  /** What this router sent where, as prefixes that the instances' caches probably hold. */
+  readonly prefixes = new KnownPrefixes()
+  /** Being tokenised or looked for. */
+  numEntering = 0
   numAdmitted = 0
+  numDispatches = 0
   numArrivals = 0
-  /** Every dispatch draws its own `recovery`, so that a request id used again is never confused with its past. */
+  /** Every dispatch draws its own `recovery`, so that a request id used again is never confused with its past. Each router counts for itself. */
   lastRecovery = 0
   ackTimer: EffectId | null = null
   wakeTimer: { readonly id: EffectId; readonly atMs: number } | null = null
@@ -54,7 +60,7 @@ export class RouterState {
 
   /** Requests that count against maxConcurrentRequests + queueSize. */
   get numAtDoor(): number {
-    return this.numTokenizing + this.line.size + this.numAdmitted
+    return this.numEntering + this.line.size + this.numAdmitted
   }
 
   /** An empty name means the first model. */
@@ -81,8 +87,8 @@ export class RouterState {
       numLive: requests.length,
       models: [...this.models.values()].map(({ model, stats }) => ({
         model: model.id,
-        numQueued: count(model, 'tokenizing', 'queued'),
-        numRunning: count(model, 'waiting', 'dispatched', 'streaming'),
+        numQueued: count(model, 'tokenizing', 'locating', 'queued'),
+        numRunning: count(model, 'waiting', 'contested', 'dispatched', 'streaming'),
         stats: stats.snapshot(),
         fleet: this.instances.snapshot(model.fingerprint),
       })),
@@ -106,9 +112,14 @@ function waitEndsMs(request: LiveRequest, parts: RouterParts, nowMs: number): nu
       const limits = [sinceMs + timing.instanceWaitMs, sinceMs + timing.noProgressMs, ...request.avoid.values()]
       return Math.min(...limits.filter((atMs) => atMs > nowMs), nowMs + timing.probeMs)
     }
+    case 'locating':
+    case 'contested':
+      return request.state.untilMs
     case 'dispatched':
-    case 'streaming':
-      return Math.max(request.lastProgressMs, request.probedMs ?? request.lastProgressMs) + timing.probeMs
+    case 'streaming': {
+      const probeAtMs = Math.max(request.lastProgressMs, request.probedMs ?? request.lastProgressMs) + timing.probeMs
+      return isOrphanedPair(request) ? Math.min(probeAtMs, request.lastProgressMs + timing.partnerLossMs) : probeAtMs
+    }
     case 'ended':
       return null
   }

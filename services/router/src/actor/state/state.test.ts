@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom, testSeed } from '@rubato/testing'
-import { leastLoaded, SEQUENCE_WORK_TOKENS } from '../dispatch.ts'
 import { DeadlineHeap } from './deadlines.ts'
 import type { Deadline } from './deadlines.ts'
 import { Histogram } from './histogram.ts'
@@ -46,30 +45,4 @@ test('a value on a bound falls into that bucket, one past the last into the over
   histogram.observe(1.5, 3)
   histogram.observe(6)
   assert.deepEqual(histogram.snapshot(), { buckets: [1, 2, 5], counts: [1, 3, 0, 1], sum: 11.5 })
-})
-
-const idle = { pendingPrefillTokens: 0, numSequences: 0, freeBlocksRatio: 1 }
-
-test('one live sequence weighs as much as its work in prompt tokens', () => {
-  const candidates = [{ instanceId: 'a', ...idle, numSequences: 1 }, { instanceId: 'b', ...idle, pendingPrefillTokens: SEQUENCE_WORK_TOKENS + 1 }]
-  assert.equal(leastLoaded(candidates, 'r')?.instanceId, 'a')
-  assert.equal(leastLoaded([{ ...candidates[0]!, numSequences: 2 }, candidates[1]!], 'r')?.instanceId, 'b')
-  assert.equal(leastLoaded([], 'r'), null)
-})
-
-test('an instance that is out of blocks is chosen only when all are', () => {
-  const full = { instanceId: 'full', ...idle, freeBlocksRatio: 0.01 }
-  assert.equal(leastLoaded([full, { instanceId: 'busy', ...idle, numSequences: 50 }], 'r')?.instanceId, 'busy')
-  assert.equal(leastLoaded([full], 'r')?.instanceId, 'full')
-})
-
-test('ties spread over instances, and every router breaks one the same way', () => {
-  const candidates = ['a', 'b', 'c', 'd'].map((instanceId) => ({ instanceId, ...idle }))
-  const counts = new Map<string, number>()
-  for (let index = 0; index < 1000; index += 1) {
-    const chosen = leastLoaded(candidates, `request-${index}`)!.instanceId
-    assert.equal(leastLoaded([...candidates].reverse(), `request-${index}`)!.instanceId, chosen)
-    counts.set(chosen, (counts.get(chosen) ?? 0) + 1)
-  }
-  for (const { instanceId } of candidates) assert.ok((counts.get(instanceId) ?? 0) > 180, `${instanceId} got ${counts.get(instanceId)} of 1000`)
 })

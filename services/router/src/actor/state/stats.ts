@@ -18,6 +18,10 @@ export interface FleetSnapshot {
   readonly preemptionsTotal: number
   readonly prefixQueryTokensTotal: number
   readonly prefixHitTokensTotal: number
+  /** Draft trees verified, their nodes, and those that were emitted. */
+  readonly draftsTotal: number
+  readonly draftTokensTotal: number
+  readonly acceptedTokensTotal: number
 }
 
 export interface StatsSnapshot {

@@ -7,7 +7,7 @@ import { seededRandom, testSeed } from '@rubato/testing'
 import { DEFAULT_LIMITS } from '../../front-door/options.ts'
 import { ScriptedRouter, silentLog } from '../../front-door/scripted-router.ts'
 import type { ScriptedCall } from '../../front-door/scripted-router.ts'
-import { sseData } from '../raw-client.ts'
+import { sseData, sseEvents } from '../raw-client.ts'
 import { generate } from './generate.ts'
 import { parseChat, parseCompletion } from './request.ts'
 import type { GenerationPlan } from './request.ts'
@@ -115,6 +115,27 @@ suite('answers', () => {
     assert.equal(res.writes.length, 1)
     const chunks = sseData(res.writes[0] ?? '').map((item) => JSON.parse(item) as AnswerJson)
     assert.deepEqual(chunks.map((chunk) => [chunk.choices[0]?.index, chunk.choices[0]?.text]), [[0, 'abc'], [1, 'B']])
+  })
+
+  test('an event\'s id counts the tokens of each choice that the client has with it, those before a resume included', async () => {
+    const readHeader = (name: string) => ({ 'last-event-id': '4,0', 'x-request-id': 'r' })[name]
+    for (const [resumed, expected] of [[false, ['2,0', '3,1', '3,1']], [true, ['6,0', '7,1', '7,1']]] as const) {
+      const { res, call } = run(parseCompletion({ prompt: 'x', n: 2, stream: true }, resumed ? { ...source, readHeader } : source))
+      call.accept().delta('a', { tokenIds: [1, 2] })
+      await tick()
+      // Without text there is no event, and its tokens count with the next.
+      call.delta('', { tokenIds: [3] })
+      await tick()
+      call.delta('b', { index: 1, tokenIds: [9] })
+      await tick()
+      call.delta('', { finish: 'stop', tokenIds: [] })
+      await tick()
+      assert.deepEqual(sseEvents(res.writes.join('')).map(({ id }) => id), expected)
+    }
+    const chat = run(parseChat({ messages: [{ role: 'user', content: 'x' }], stream: true }, source))
+    chat.call.accept().delta('a', { tokenIds: [1] })
+    await tick()
+    assert.deepEqual(sseEvents(chat.res.writes.join('')).map(({ id }) => id), ['0', '1'])
   })
 
   test('nothing is written before every prompt was accepted', async () => {

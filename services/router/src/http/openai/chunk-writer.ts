@@ -1,5 +1,7 @@
 // Renders server-sent events of one stream. The hot path: everything but text and token ids is prebuilt per choice, so
 // that a delta costs one string concatenation and one JSON.stringify of its text.
+//
+// 1. An event's id is the number of tokens of each choice that the client has once it has the event: what `Last-Event-ID` resumes from.
 import type { DeltaEvent, GroupSummary } from '../../front-door/request-group.ts'
 import type { OpenAiError } from '../http-error.ts'
 import { chatLogprobs, completionLogprobs, logprobsLength } from './logprobs.ts'
@@ -21,12 +23,16 @@ export class ChunkWriter {
   readonly #choiceHeads: string[] = []
   /** Per choice, characters of its tokens so far, for text_offset. */
   readonly #offsets: number[] = []
+  /** Per choice, tokens in the events so far. */
+  readonly #numTokens: number[]
   #promptTokens = 0
-  #completionTokens = 0
+  #completionTokens: number
   #fingerprint = ''
 
   constructor(plan: GenerationPlan, nowMs: number) {
     this.#plan = plan
+    this.#numTokens = plan.resumeFrom?.slice() ?? Array.from({ length: plan.numChoices }, () => 0)
+    this.#completionTokens = this.#numTokens.reduce((sum, count) => sum + count, 0)
     this.#chat = plan.endpoint === 'chat'
     const object = this.#chat ? 'chat.completion.chunk' : 'text_completion'
     const fields = JSON.stringify({ ...answerHead(plan, nowMs), object })
@@ -53,15 +59,18 @@ export class ChunkWriter {
     return `${tail}}\n\n`
   }
 
-  /** The head of the choice; a chat's first chunk, with the role, goes before it. */
-  #open(index: number): string {
-    const known = this.#choiceHeads[index]
-    if (known !== undefined) return known
+  #id(): string {
+    return `id: ${this.#numTokens.length === 1 ? this.#numTokens[0] : this.#numTokens.join(',')}\n`
+  }
+
+  /** What precedes the choice's first event: a chat's chunk with the role. Later: nothing. */
+  #begin(index: number): string {
+    if (this.#choiceHeads[index] !== undefined) return ''
     const head = `${this.#head}[{"index":${index},`
     this.#choiceHeads[index] = this.#chat ? `${head}"delta":{` : `${head}"text":`
-    if (!this.#chat) return this.#choiceHeads[index]
+    if (!this.#chat) return ''
     const ids = this.#plan.returnTokenIds ? ',"token_ids":[]' : ''
-    return `${head}"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null${ids}}${this.#tail()}${this.#choiceHeads[index]}`
+    return `${this.#id()}${head}"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null${ids}}${this.#tail()}`
   }
 
   /** The event of one delta; empty when there is nothing that this client would see. */
@@ -70,8 +79,11 @@ export class ChunkWriter {
     const { returnTokenIds, continuousUsage } = this.#plan
     this.#completionTokens += tokenIds.length
     const wantsTokens = (returnTokenIds || continuousUsage) && tokenIds.length > 0
-    if (text === '' && finish === null && logprobs === null && !wantsTokens) return ''
-    let chunk = this.#open(index)
+    const isVisible = text !== '' || finish !== null || logprobs !== null || wantsTokens
+    const opening = isVisible ? this.#begin(index) : ''
+    this.#numTokens[index] = (this.#numTokens[index] ?? 0) + tokenIds.length
+    if (!isVisible) return ''
+    let chunk = opening + this.#id() + this.#choiceHeads[index]
     if (!this.#chat) chunk += JSON.stringify(text)
     else chunk += text === '' && finish !== null ? '}' : `"content":${JSON.stringify(text)}}`
     chunk += logprobs === null ? ',"logprobs":null' : `,"logprobs":${this.#logprobs(index, logprobs)}`

@@ -24,7 +24,7 @@ export function generate(plan: GenerationPlan, res: ServerResponse, context: Gen
   // Node restarts this timer at every write and while the kernel still takes bytes of the last one.
   res.setTimeout(limits.stallMs, () => {
     if (res.writableLength === 0) return
-    log.warn({ requestId: plan.requestId }, 'client reads nothing: request cancelled')
+    log.warn({ requestId: plan.requestId, trace: group.trace }, 'client reads nothing: request cancelled')
     group.cancel()
     res.destroy()
   })

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { ClientInput, ClientRequest, RouterPort } from '../../client.ts'
 import { FieldError, parseFields } from '../../front-door/field-error.ts'
-import { modelOf, requestIdOf, sloOf } from '../../front-door/request-headers.ts'
+import { REQUEST_ID_HEADER, modelOf, requestIdOf, resumeFromOf, sloOf, traceOf } from '../../front-door/request-headers.ts'
 import type { HeaderReader } from '../../front-door/request-headers.ts'
 import {
   flag, integerFrom, logprobsSchema, maxTokensSchema, samplingShape, sloSchema, text, toClientSampling, toStopStrings,
@@ -25,6 +25,8 @@ export interface GenerationPlan {
   /** vLLM's continuous_usage_stats: usage so far on every chunk. */
   readonly continuousUsage: boolean
   readonly returnTokenIds: boolean
+  /** Tokens that the client has already, one count per choice of every prompt; null: a new request. */
+  readonly resumeFrom: readonly number[] | null
 }
 
 export interface RequestSource {
@@ -84,6 +86,10 @@ function planOf(fields: SharedFields, specifics: Specifics, source: RequestSourc
   if (fields.stream_options !== undefined && !stream) throw new FieldError('stream_options', "Invalid 'stream_options': it is only allowed with 'stream' true.")
   const requestId = requestIdOf(fields.request_id ?? source.requestId, 'request_id')
   const n = fields.n ?? 1
+  const numChoices = inputs.length * n
+  const givenId = fields.request_id ?? source.readHeader(REQUEST_ID_HEADER) ?? ''
+  const resumeFrom = resumeFromOf(source.readHeader, { isStream: stream, hasRequestId: givenId !== '', numChoices })
+  const resumeOf = (index: number): readonly number[] | null => resumeFrom?.slice(index * n, (index + 1) * n) ?? null
   const shared = {
     model: modelOf(source.router, fields.model),
     sampling: toClientSampling(fields, maxTokens, logprobs),
@@ -94,17 +100,19 @@ function planOf(fields: SharedFields, specifics: Specifics, source: RequestSourc
     cacheSalt: fields.cache_salt ?? '',
     remainingMs: null,
     echo: fields.echo ?? false,
+    trace: traceOf(source.readHeader),
   }
   return {
     endpoint,
     requestId,
     model: shared.model,
-    requests: inputs.map((input, index) => ({ ...shared, input, requestId: inputs.length === 1 ? requestId : `${requestId}/${index}` })),
-    numChoices: inputs.length * n,
+    requests: inputs.map((input, index) => ({ ...shared, input, resumeFrom: resumeOf(index), requestId: inputs.length === 1 ? requestId : `${requestId}/${index}` })),
+    numChoices,
     stream,
     includeUsage: fields.stream_options?.include_usage ?? false,
     continuousUsage: fields.stream_options?.continuous_usage_stats ?? false,
     returnTokenIds: fields.return_token_ids ?? false,
+    resumeFrom,
   }
 }
 

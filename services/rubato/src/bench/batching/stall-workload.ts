@@ -30,7 +30,7 @@ const SAMPLING: ClientRequest['sampling'] = {
 function requestOf(requestId: string, tokenIds: readonly number[], maxTokens: number): ClientRequest {
   return {
     requestId, model: '', input: { kind: 'tokens', tokenIds }, sampling: { ...SAMPLING, maxTokens }, n: 1, stop: [], slo: { ttftMs: null, tpotMs: null }, priority: 0,
-    cacheSalt: '', remainingMs: null, echo: false,
+    cacheSalt: '', remainingMs: null, echo: false, resumeFrom: null, trace: null,
   }
 }
 

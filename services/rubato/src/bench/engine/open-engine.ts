@@ -17,6 +17,8 @@ export interface BenchEngineOptions {
   /** Longest sequence; at most what the checkpoint allows. */
   readonly maxModelLen: number
   readonly numBlocks: number
+  /** Checkpoint directory of a draft model. @default none */
+  readonly draft?: string | null
   readonly onProgress: (text: string) => void
 }
 
@@ -68,6 +70,7 @@ export async function openBenchEngine(options: BenchEngineOptions): Promise<Benc
       kvCacheBytes: (Math.max(options.numBlocks, least) + 1) * bytesPerBlock(config),
       intraOpThreads: options.threads,
       cacheDir: options.cacheDir,
+      draft: options.draft ?? null,
     },
     stageNames(options.onProgress),
   )

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
-import { defaultCacheDir } from '@rubato/config/serve'
+import { defaultCacheDir } from '@rubato/config/commands'
 import { Command } from 'commander'
 import { dtypeOf } from '../engine/open-engine.ts'
 import { wholeNumber } from '../flag-values.ts'
@@ -18,6 +18,7 @@ interface Flags {
   readonly seed: number
   readonly threads: number
   readonly cacheDir: string
+  readonly draft?: string
 }
 
 async function benchIdentity(flags: Flags): Promise<void> {
@@ -28,6 +29,7 @@ async function benchIdentity(flags: Flags): Promise<void> {
     threads: flags.threads,
     cacheDir: path.resolve(flags.cacheDir),
     numRequests: flags.requests,
+    draft: flags.draft === undefined ? null : path.resolve(flags.draft),
     seed: flags.seed,
     onProgress: (text) => void process.stderr.write(`${text}\n`),
   })
@@ -42,6 +44,7 @@ export function benchIdentityCommand(): Command {
     .description('replay requests under different schedules and compare their tokens')
     .requiredOption('--model <dir>', 'checkpoint directory')
     .option('--quantization <method>', 'int8: 8-bit weights')
+    .option('--draft <dir>', 'draft model: schedules with drafts run as well')
     .option('--json <file>', 'write the report as JSON')
     .option('--requests <n>', 'requests to replay', wholeNumber('requests', 1), 16)
     .option('--seed <n>', 'seed of the requests', wholeNumber('seed', 0), 1)

@@ -1,7 +1,7 @@
 // Replays requests through an instance actor on a live shell, with this file as its router.
 import { RubatoError } from '@rubato/config'
 import type { GenerateMessage, InstanceLimits, InstanceReport } from '@rubato/instance'
-import { batchingPolicy } from '@rubato/policy'
+import { batchingPolicy, speculationPolicy } from '@rubato/policy'
 import type { StepCostModel } from '@rubato/policy'
 import { InstanceHost, LiveShell, liveBus } from '@rubato/runtime'
 import type { IdentityRequest } from './identity-requests.ts'
@@ -14,6 +14,8 @@ export interface ReplayOptions {
   readonly requests: readonly IdentityRequest[]
   /** Tokens that a request had emitted before it arrives here. */
   readonly emittedOf: (request: IdentityRequest) => readonly number[]
+  /** Name of a speculation policy. @default off */
+  readonly speculation?: string
 }
 
 export interface ReplayCounts {
@@ -44,6 +46,8 @@ function messageOf(request: IdentityRequest, emittedIds: readonly number[]): Gen
     cacheSalt: '',
     remainingMs: null,
     recovered: emittedIds.length > 0,
+    handOffTo: null,
+    trace: null,
   }
 }
 
@@ -68,10 +72,8 @@ export async function replayOnInstance(engine: RecordingEngine, options: ReplayO
     }
     if (open.size === 0) resolve()
   })
-  const host = await InstanceHost.start(shell, {
-    instanceId: 'identity',
-    address: INSTANCE,
-    open: () => Promise.resolve({ engine, batching: batchingPolicy('sarathi', { costModel: COST_MODEL }) }),
+  const host = await InstanceHost.start(shell, { instanceId: 'identity', address: INSTANCE }, {
+    open: () => Promise.resolve({ engine, batching: batchingPolicy('sarathi', { costModel: COST_MODEL }), costModel: COST_MODEL, speculation: options.speculation === undefined ? null : speculationPolicy(options.speculation) }),
     limits: options.limits,
     enablePrefixCache: options.enablePrefixCache,
     onEvent: (event) => {

@@ -62,6 +62,7 @@ function tightPool({ engine, requests }: ScheduleContext): number {
 
 type InstanceSetting = Partial<ReplayOptions['limits']> & {
   readonly enablePrefixCache?: boolean
+  readonly speculation?: string
   readonly requests?: (context: ScheduleContext) => readonly IdentityRequest[]
   readonly numBlocks?: (context: ScheduleContext) => number
   readonly budgetTokens?: (context: ScheduleContext) => number
@@ -78,6 +79,7 @@ function onInstance(name: string, kind: ScheduleKind, setting: InstanceSetting):
         enablePrefixCache: setting.enablePrefixCache ?? false,
         requests: setting.requests?.(context) ?? context.requests,
         emittedOf: () => [],
+        ...(setting.speculation === undefined ? {} : { speculation: setting.speculation }),
       })
       return outcomeOf({ name, kind }, recording, counts)
     },
@@ -138,12 +140,20 @@ export const SCHEDULES: readonly Schedule[] = [
   onInstance('preemption', 'recomputes', { numBlocks: tightPool }),
   RECOVERY,
   TREES,
+  onInstance('lookups', 'speculates', { speculation: 'ngram' }),
+]
+
+/** Of an engine with a draft model. */
+const DRAFTED: readonly Schedule[] = [
+  onInstance('drafts-alone', 'speculates', { maxNumSeqs: 1, speculation: 'static:4' }),
+  onInstance('drafts-auto', 'speculates', { speculation: 'auto' }),
+  onInstance('drafts-adaserve', 'speculates', { maxNumSeqs: FEW_SEQS, speculation: 'adaserve', enablePrefixCache: true }),
 ]
 
 /** Runs all schedules, one after another, on the same engine: what one leaves behind must not show in the next. */
 export async function runSchedules(context: ScheduleContext, onProgress: (text: string) => void): Promise<readonly ScheduleOutcome[]> {
   const outcomes: ScheduleOutcome[] = []
-  for (const schedule of SCHEDULES) {
+  for (const schedule of context.engine.shape.canDraft === true ? [...SCHEDULES, ...DRAFTED] : SCHEDULES) {
     onProgress(schedule.name)
     outcomes.push(await schedule.run(context, outcomes[0] ?? null))
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { temporaryFolder } from '@rubato/testing'
+import { startNatsServer, temporaryFolder } from '@rubato/testing'
 import { runRubato } from '../run-rubato.ts'
 
 const PORTS = { RUBATO_PORT: '0', RUBATO_GRPC_PORT: '0' }
@@ -37,4 +37,14 @@ test('an invalid setting is one finding among the others', async (t) => {
   assert.equal(code, 1)
   const { checks } = JSON.parse(stdout) as Diagnosis
   assert.deepEqual(checks.filter(({ status }) => status === 'failed').map(({ name, detail }) => [name, detail]), [['configuration', 'RUBATO_PROT: no flag has this name; did you mean RUBATO_PORT?']])
+})
+
+test('with --nats it says whether a cluster can be joined', async (t) => {
+  const env = { ...PORTS, RUBATO_CACHE_DIR: temporaryFolder(t) }
+  const natsOf = async (url: string): Promise<{ readonly status: string; readonly detail: string } | undefined> => {
+    const { stdout } = await runRubato(['doctor', '--json', '--nats', url], { env })
+    return (JSON.parse(stdout) as Diagnosis).checks.find(({ name }) => name === 'NATS')
+  }
+  const { url } = await startNatsServer(t)
+  assert.deepEqual([(await natsOf(url))?.status, (await natsOf('nats://127.0.0.1:1'))?.status], ['ok', 'failed'])
 })

@@ -13,11 +13,11 @@ const BUNDLED_MODELS = ['shakespeare-target', 'shakespeare-draft'] as const
 const NEEDED_PACKAGES = ['@huggingface/tokenizers', '@huggingface/jinja', '@grpc/grpc-js', '@grpc/proto-loader'] as const
 
 /** What `rubato serve` would run on; where that is invalid, the finding says so and the bare defaults stand in for it. */
-export async function configuration(context: CliContext): Promise<{ finding: Finding; config: ServeConfig }> {
+export async function configuration(context: CliContext, flags: Readonly<Record<string, unknown>>): Promise<{ finding: Finding; config: ServeConfig }> {
   const name = 'configuration'
   try {
-    const config = await readServeConfig({}, context)
-    return { finding: ok(name, 'environment and rubato.yaml are valid'), config }
+    const config = await readServeConfig(flags, context)
+    return { finding: ok(name, 'flags, environment and rubato.yaml are valid'), config }
   } catch (error) {
     const field = error instanceof Error && 'field' in error ? `${String(error.field)}: ` : ''
     const config = await readServeConfig({ config: '/dev/null' }, { ...context, env: {} })
@@ -55,6 +55,21 @@ export async function cacheDir({ cacheDir: folder }: ServeConfig): Promise<Findi
     return ok('cache directory', folder)
   } catch (error) {
     return problem('failed', 'cache directory', `cannot write ${folder}: ${reasonOf(error)}`, 'choose another with --cache-dir or RUBATO_CACHE_DIR')
+  }
+}
+
+/** Whether a process could join the cluster that --nats names; nothing to say without one. */
+export async function natsReachable({ link }: ServeConfig): Promise<Finding[]> {
+  if (link === null) return []
+  const name = 'NATS'
+  const { openNats } = await import('@rubato/runtime')
+  const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+  try {
+    const nats = await openNats(link.nats, 'rubato-doctor', silent)
+    await nats.close()
+    return [ok(name, `${link.nats.servers.join(', ')} answers and has JetStream`)]
+  } catch (error) {
+    return [problem('failed', name, reasonOf(error), 'correct --nats and its credentials, or start nats-server -js there')]
   }
 }
 

@@ -7,7 +7,7 @@ import { Command } from 'commander'
 import { byteText } from '../byte-text.ts'
 import type { CliContext } from '../context.ts'
 import { readServeConfig } from '../serve/read-config.ts'
-import { addServeOptions, givenFlags } from '../serve/serve-options.ts'
+import { addFlagOptions, givenFlags, serveFlags } from '../serve/flag-options.ts'
 import { renderTable } from '../table.ts'
 import { continueGreedily } from './greedy-continuation.ts'
 import type { Continuation } from './greedy-continuation.ts'
@@ -15,7 +15,7 @@ import type { Continuation } from './greedy-continuation.ts'
 export function modelCheckCommand(context: CliContext): Command {
   const command = new Command('check').description('Loads a checkpoint as serving would and continues one short prompt greedily.')
   command.argument('<DIR>', 'Hugging Face checkpoint directory')
-  addServeOptions(command, ['quantization', 'block-size', 'prefill-cell-tokens', 'intra-op-threads', 'cache-dir', 'log-level'])
+  addFlagOptions(command, serveFlags('quantization', 'block-size', 'prefill-cell-tokens', 'intra-op-threads', 'cache-dir', 'log-level'))
   return command.action(async (dir: string) => {
     if (!existsSync(dir)) throw new InvalidArgument('DIR', `${dir} does not exist; give a local Hugging Face checkpoint directory`)
     const config = await readServeConfig(givenFlags(command, dir), context)

@@ -7,7 +7,7 @@ export interface ArrivalProcess {
   readonly burstiness: number
 }
 
-function standardNormal(random: RandomStream): number {
+export function standardNormal(random: RandomStream): number {
   return Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next())
 }
 

@@ -1,0 +1,1 @@
+export { runDecode } from './main.ts'

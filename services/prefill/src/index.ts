@@ -1,0 +1,1 @@
+export { runPrefill } from './main.ts'

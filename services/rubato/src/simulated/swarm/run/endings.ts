@@ -1,0 +1,15 @@
+// What may end a request that was accepted, other than its last token and its client.
+import type { SimRequestRecord } from '../../cluster/index.ts'
+
+export interface Circumstances {
+  readonly nowMs: number
+  /** As many instances died in the run as a suspect may cost. */
+  readonly mayBeQuarantined: boolean
+}
+
+export function refusalIsRight({ error, request, arrivedMs }: SimRequestRecord, { nowMs, mayBeQuarantined }: Circumstances): boolean {
+  const [reason] = (error ?? '').split(':')
+  if (reason === 'request_quarantined') return mayBeQuarantined
+  const remainingMs = request?.remainingMs ?? null
+  return reason === 'deadline_exceeded' && remainingMs !== null && nowMs >= arrivedMs + remainingMs
+}

@@ -1,0 +1,12 @@
+export { SpeculatorActor } from './actor/speculator-actor.ts'
+export { DraftEngine } from './engine/draft-engine.ts'
+export { loadVocabulary, runSpeculator } from './main.ts'
+export { hostSpeculator } from './speculator-host.ts'
+
+export type { SpeculatorSnapshot } from './actor/counts.ts'
+export type { DraftRunEffect, SpeculatorEffect } from './actor/effects.ts'
+export type { SpeculatorConfig, SpeculatorMessage } from './actor/speculator-actor.ts'
+export type { DraftCommand, DraftedTree, DraftOutcome, DraftRun } from './engine/draft-command.ts'
+export type { DraftEngineOptions, DraftModelHost } from './engine/draft-engine.ts'
+export type { SpeculatorProcessParts } from './main.ts'
+export type { SpeculatorHost, SpeculatorHostOptions } from './speculator-host.ts'
