@@ -13,7 +13,7 @@ function requestOf(index: number): ClientRequest {
       maxTokens: 60, minTokens: 0, temperature: index % 2, topP: 1, topK: 0, minP: 0, presencePenalty: 0, frequencyPenalty: 0.1, repetitionPenalty: 1, logitBias: [],
       seed: 100 + index, stopTokenIds: [], ignoreEos: true, logprobs: null,
     },
-    n: 1 + (index % 2), stop: [], slo: { ttftMs: null, tpotMs: null }, priority: 0, cacheSalt: '', remainingMs: null, echo: false,
+    n: 1 + (index % 2), stop: [], slo: { ttftMs: null, tpotMs: null }, priority: 0, cacheSalt: '', remainingMs: null, echo: false, resumeFrom: null, trace: null,
   }
 }
 

@@ -8,7 +8,7 @@ test('while 20 long texts are tokenised, 8 streams go on', async (t) => {
   const counts = Array.from({ length: 8 }, () => 0)
   const handles = counts.map((_, index) =>
     cluster.router.submit({
-      requestId: `s${index}`, model: '', input: { kind: 'text', text: 'HAMLET:\n' }, n: 1, stop: [], slo: { ttftMs: null, tpotMs: null }, priority: 0, cacheSalt: '', remainingMs: null, echo: false,
+      requestId: `s${index}`, model: '', input: { kind: 'text', text: 'HAMLET:\n' }, n: 1, stop: [], slo: { ttftMs: null, tpotMs: null }, priority: 0, cacheSalt: '', remainingMs: null, echo: false, resumeFrom: null, trace: null,
       sampling: { maxTokens: 1000, minTokens: 0, temperature: 1, topP: 1, topK: 0, minP: 0, presencePenalty: 0, frequencyPenalty: 0, repetitionPenalty: 1, logitBias: [], seed: index, stopTokenIds: [], ignoreEos: true, logprobs: null },
     }, (event) => {
       if (event.kind === 'delta') counts[index]! += event.tokenIds.length

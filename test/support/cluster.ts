@@ -14,8 +14,8 @@ export const PROFILE_FILE = path.join(root, 'libs/testing/profiles/fixed.json')
 export function testConfig(cacheDir: string, overrides: Partial<ServeConfig> = {}): ServeConfig {
   return {
     modelDir: TARGET_DIR, servedModelName: 'shakespeare-target', dtype: 'float32', device: 'cpu', host: '127.0.0.1', httpPort: 0, grpcPort: 0, apiKey: null, tls: null,
-    numMixed: 1, maxNumSeqs: 32, maxNumBatchedTokens: 512, maxModelLen: 1024, blockSize: 64, prefillCellTokens: 128, enablePrefixCaching: true,
-    kvCacheBytes: 96 * 1024 * 1024, intraOpThreads: 1, batching: 'sarathi', chatTemplate: null, generationConfig: 'auto', seed: null,
+    adminPort: null, insecure: false, numPrefill: 0, numDecode: 0, numMixed: 1, numSpeculators: 0, link: null, engine: { kind: 'onnx' }, dispatch: 'slo', placement: 'auto', migration: 'off', orphanTtlMs: 10_000, tracing: null, maxNumSeqs: 32, maxNumBatchedTokens: 512, maxModelLen: 1024, blockSize: 64, prefillCellTokens: 128, enablePrefixCaching: true,
+    kvCacheBytes: 96 * 1024 * 1024, intraOpThreads: 1, batching: 'sarathi', speculation: { policy: 'off', proposer: 'draft', draftDir: null, drafting: 'auto' }, chatTemplate: null, generationConfig: 'auto', seed: null,
     maxConcurrentRequests: null, queueSize: 256, queueTimeoutMs: 60_000, migrationLimit: 3, shutdownTimeoutMs: 10_000, profile: PROFILE_FILE,
     profileBudgetMs: 10_000, cacheDir, tokenizerThreads: 1, logLevel: 'silent', ...overrides,
   }
@@ -34,8 +34,8 @@ export async function startCluster(t: Pick<TestContext, 'after'>, overrides: Par
 }
 
 /** Resolves once the condition holds; the test's own timeout is the limit. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await delay(2)
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await delay(2)
 }
 
 /** Nothing runs, waits or is held anywhere in the cluster. */
