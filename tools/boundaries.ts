@@ -10,7 +10,8 @@ const LAYERS: readonly (readonly string[])[] = [
   ['model', 'actor'],
   ['instance', 'bus', 'rpc', 'telemetry'],
   ['testing'],
-  ['runtime', 'sim', 'plan'],
+  ['runtime', 'sim'],
+  ['plan'],
 ]
 const SERVICES = LAYERS.length
 const COMPOSITION_ROOT = 'service-rubato'

@@ -5,4 +5,4 @@ cd "$(dirname "$0")/.."
 rm -rf libs/rpc/src/gen
 node_modules/.bin/proto-loader-gen-types \
   --grpcLib=@grpc/grpc-js --importFileExtension=.ts --longs=Number --enums=String --defaults --oneofs \
-  --includeDirs=proto --outDir=libs/rpc/src/gen rubato/v1/inference.proto
+  --includeDirs=proto --outDir=libs/rpc/src/gen rubato/v1/cluster.proto rubato/v1/draft.proto rubato/v1/inference.proto rubato/v1/kv_transfer.proto
