@@ -10,8 +10,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { checkBoundaries } from './boundaries.ts'
 
 const root = path.resolve(import.meta.dirname, '..')
-/** Several times what it all takes on two busy cores. */
-const RUN_LIMIT_MS = 20 * 60_000
+/** What it all takes on two idle cores is a fifteenth of this. */
+const RUN_LIMIT_MS = 60 * 60_000
 /** For node to name the files that still run, and to end them. */
 const LAST_WORDS_MS = 5_000
 
