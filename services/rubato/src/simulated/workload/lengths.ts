@@ -1,4 +1,4 @@
-// Lengths of requests: fixed, log-normal, or a trace's own.
+// Lengths of requests: fixed, log-normal, between quantiles that somebody published, or a trace's own.
 import type { RandomStream } from '@rubato/sim'
 import type { TraceRow } from '../../bench/serve/dataset/trace-rows.ts'
 import { standardNormal } from '../../bench/serve/load/arrivals.ts'
@@ -21,6 +21,14 @@ export function drawLogNormal(random: RandomStream, { median, p90 }: { readonly 
   return Math.max(1, Math.round(median * Math.exp(sigma * standardNormal(random))))
 }
 
+/** A draw from the distribution with these quantiles, pairs of share and length from share 0 to share 1; even between neighbours, rounded. */
+export function drawQuantile(random: RandomStream, points: readonly (readonly number[])[]): number {
+  const share = random.next()
+  const above = points.findIndex((point, index) => index > 0 && share <= point[0]!)
+  const [from, to] = [points[above - 1]!, points[above]!]
+  return Math.round(from[1]! + ((to[1]! - from[1]!) * (share - from[0]!)) / (to[0]! - from[0]!))
+}
+
 /** Lengths of the next request, again and again. `rows` are those of the trace, empty for the other kinds. */
 export function lengthsSource(spec: LengthsSpec, rows: readonly TraceRow[], random: RandomStream): () => Lengths {
   switch (spec.kind) {
@@ -28,6 +36,8 @@ export function lengthsSource(spec: LengthsSpec, rows: readonly TraceRow[], rand
       return () => ({ promptTokens: spec.prompt, outputTokens: spec.output, blockIds: NO_BLOCKS })
     case 'lognormal':
       return () => ({ promptTokens: drawLogNormal(random, spec.prompt), outputTokens: drawLogNormal(random, spec.output), blockIds: NO_BLOCKS })
+    case 'quantiles':
+      return () => ({ promptTokens: drawQuantile(random, spec.prompt), outputTokens: drawQuantile(random, spec.output), blockIds: NO_BLOCKS })
     case 'trace':
       return traceSource(spec.order, rows, random)
   }

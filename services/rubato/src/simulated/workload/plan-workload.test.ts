@@ -48,6 +48,19 @@ test('log-normal lengths have the median and the 90th percentile asked for', () 
   near(percentile(outputs, 90), 834, 0.03, `seed ${seed}, output P90`)
 })
 
+test('lengths between quantiles have the quantiles asked for, and none lies outside', () => {
+  const seed = testSeed(14)
+  const points = [[0, 1], [0.5, 1730], [0.9, 5696], [1, 7500]] as const
+  const lengths: WorkloadSpec['lengths'] = { kind: 'quantiles', prompt: points.map(([share, length]) => [share, length]), output: [[0, 7], [1, 7]] }
+  const { requests } = plan({ lengths }, { seed })
+  const prompts = requests.map(({ promptTokens }) => promptTokens).toSorted((a, b) => a - b)
+  near(percentile(prompts, 25), 865, 0.04, `seed ${seed}, prompt P25`)
+  near(percentile(prompts, 50), 1730, 0.08, `seed ${seed}, prompt median`)
+  near(percentile(prompts, 90), 5696, 0.04, `seed ${seed}, prompt P90`)
+  assert.ok(prompts[0]! >= 1 && prompts.at(-1)! <= 7500, `seed ${seed}: ${prompts[0]}, ${prompts.at(-1)}`)
+  assert.ok(requests.every(({ outputTokens }) => outputTokens === 7))
+})
+
 test('gaps have the mean of the rate and the variation asked for', () => {
   const seed = testSeed(13)
   const cases = [{ arrivals: { kind: 'poisson' }, cv: 1 }, { arrivals: { kind: 'gamma', cv: 4 }, cv: 4 }, { arrivals: { kind: 'gamma', cv: 0.5 }, cv: 0.5 }, { arrivals: { kind: 'even' }, cv: 0 }] as const

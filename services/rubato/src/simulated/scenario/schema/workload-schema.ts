@@ -2,11 +2,19 @@
 import { z } from 'zod'
 import { fields, kindError, oneOf, positive, ratio, seconds, shortName, text, wholeNumber, wordAsKind } from './fields.ts'
 
-const QUANTILES = fields({ median: wholeNumber(1), p90: wholeNumber(1) }).refine(({ median, p90 }) => p90 >= median, { error: 'p90 must not lie below the median' })
+const MEDIAN_AND_P90 = fields({ median: wholeNumber(1), p90: wholeNumber(1) }).refine(({ median, p90 }) => p90 >= median, { error: 'p90 must not lie below the median' })
+
+const QUANTILE_POINT = z.tuple([ratio(), wholeNumber(1)], { error: 'must be a pair: a share from 0 to 1, and the length that this share does not exceed' })
+
+/** From the shortest (share 0) to the longest (share 1). */
+const QUANTILES = z.array(QUANTILE_POINT, { error: 'must be a list of pairs [share, length]' })
+  .refine((points) => points.length >= 2 && points[0]![0] === 0 && points.at(-1)![0] === 1, { error: 'must begin with share 0, the shortest, and end with share 1, the longest' })
+  .refine((points) => points.every(([share, length], index) => index === 0 || (share > points[index - 1]![0] && length >= points[index - 1]![1])), { error: 'shares and lengths must rise' })
 
 const LENGTHS = z.discriminatedUnion('kind', [
   fields({ kind: z.literal('fixed'), prompt: wholeNumber(1), output: wholeNumber(1) }),
-  fields({ kind: z.literal('lognormal'), prompt: QUANTILES, output: QUANTILES }),
+  fields({ kind: z.literal('lognormal'), prompt: MEDIAN_AND_P90, output: MEDIAN_AND_P90 }),
+  fields({ kind: z.literal('quantiles'), prompt: QUANTILES, output: QUANTILES }),
   fields({ kind: z.literal('trace'), file: text(), order: oneOf(['file', 'random', 'independent']).default('file') }),
 ], { error: kindError })
 
