@@ -40,7 +40,7 @@ test('with nothing set, the documented defaults hold', () => {
     maxNumSeqs: 64,
     maxNumBatchedTokens: 512,
     enablePrefixCaching: true,
-    batching: 'sarathi',
+    batching: 'tempo',
     speculation: { policy: 'off', proposer: 'draft', draftDir: null, drafting: 'auto' },
     orphanTtlMs: 10_000,
     generationConfig: 'auto',

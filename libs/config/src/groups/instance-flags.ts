@@ -6,7 +6,7 @@ export const SCHEDULING_FLAGS = {
   'max-num-seqs': flag({ group: 'Scheduling', help: 'sequences running at once on one instance', placeholder: 'N', schema: wholeNumber(1, 4096), fallback: 64 }),
   'max-num-batched-tokens': flag({ group: 'Scheduling', help: 'token budget of one step', placeholder: 'N', schema: wholeNumber(1), fallback: 512 }),
   'enable-prefix-caching': flag({ group: 'Scheduling', help: 'reuse KV blocks of equal prompt prefixes', placeholder: null, schema: onOff(), fallback: true }),
-  batching: flag({ group: 'Scheduling', help: 'sarathi|prefill-first|orca', placeholder: 'POLICY', schema: choice(['sarathi', 'prefill-first', 'orca']), fallback: 'sarathi' }),
+  batching: flag({ group: 'Scheduling', help: 'tempo|sarathi|prefill-first|orca', placeholder: 'POLICY', schema: choice(['tempo', 'sarathi', 'prefill-first', 'orca']), fallback: 'tempo' }),
   'orphan-ttl': flag({ group: 'Overload and shutdown', help: 'seconds that a request whose router vanished waits for its client to come back', placeholder: 'S', schema: seconds(), fallback: 10 }),
 } as const
 

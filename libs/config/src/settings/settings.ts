@@ -1,7 +1,7 @@
 // Everything a process can be told, fully resolved: flags over environment over rubato.yaml over defaults. One record per
 // command, made of the same parts.
 
-export type BatchingName = 'sarathi' | 'prefill-first' | 'orca'
+export type BatchingName = 'tempo' | 'sarathi' | 'prefill-first' | 'orca'
 export type DispatchName = 'slo' | 'freeness' | 'jsq' | 'kv-aware' | 'round-robin'
 export type MigrationName = 'llumnix' | 'off'
 export type PlacementName = 'auto' | 'disaggregated' | 'colocated'

@@ -86,7 +86,7 @@ export class StepPlanner {
     if (this.#ready.length > 0 || this.#prefills.length > 0) {
       const { speculation } = this.#parts
       speculation?.begin(this.#ready, nowMs)
-      const plan = this.#decide()
+      const plan = this.#decide(nowMs)
       this.#grantCells(plan.cells, builder, nowMs)
       // A policy may want a step of cells alone; when none of them found its blocks, decodes run, or nothing ever would.
       const runsDecodes = plan.runDecodes || !builder.hasCells
@@ -214,9 +214,12 @@ export class StepPlanner {
     this.#prefills.push(demand)
   }
 
-  #decide(): BatchPlan {
+  #decide(nowMs: number): BatchPlan {
     const { config, speculation } = this.#parts
-    const demandOf = ({ slot, request }: Sequence): DecodeDemand => ({ handle: slot!.handle, contextTokens: slot!.kvTokens + 1, tpotMs: request.message.slo.tpotMs })
+    const demandOf = (sequence: Sequence): DecodeDemand => {
+      const { slot, request: { message: { slo: { tpotMs } } } } = sequence
+      return { handle: slot!.handle, contextTokens: slot!.kvTokens + 1, tpotMs, aheadMs: tpotMs === null ? 0 : sequence.aheadMs(tpotMs, nowMs) }
+    }
     return config.batching({
       decodes: this.#ready.map(speculation === null ? demandOf : (sequence, place) => ({ ...demandOf(sequence), ...speculation.demandOf(place) })),
       prefills: this.#prefills,

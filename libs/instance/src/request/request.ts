@@ -28,6 +28,8 @@ export class Sequence {
   /** Some run of this choice has left this instance. */
   hasEmittedHere = false
   acceptedDraftTokens = 0
+  /** When it was first ready to decode here, and its tokens then. */
+  #paceStart: { readonly atMs: number; readonly numTokens: number } | null = null
   /** What the instance that computed the prompt measured; null: this one computed it. */
   carriedTiming: SequenceTiming | null = null
 
@@ -35,6 +37,12 @@ export class Sequence {
     this.request = request
     this.index = index
     this.log = new TokenLog(request.message.emittedIds[index] ?? [], request.message.sampling.logprobs !== null)
+  }
+
+  /** Milliseconds that its tokens here came before one in `tpotMs` each asks for them; negative when behind. Counts from the first call. */
+  aheadMs(tpotMs: number, nowMs: number): number {
+    this.#paceStart ??= { atMs: nowMs, numTokens: this.log.length }
+    return tpotMs * (this.log.length - this.#paceStart.numTokens) - (nowMs - this.#paceStart.atMs)
   }
 
   get totalTokens(): number {

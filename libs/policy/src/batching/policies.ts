@@ -4,17 +4,19 @@ import { prefillFirst } from './prefill-first.ts'
 import { sarathi } from './sarathi.ts'
 import type { SarathiOptions } from './sarathi.ts'
 import type { BatchingPolicy } from './snapshot.ts'
+import { tempo } from './tempo.ts'
 
-export type BatchingPolicyName = 'sarathi' | 'prefill-first' | 'orca'
+export type BatchingPolicyName = 'tempo' | 'sarathi' | 'prefill-first' | 'orca'
 export type BatchingOptions = SarathiOptions
 
 const MAKERS: Readonly<Record<BatchingPolicyName, (options: BatchingOptions) => BatchingPolicy>> = {
+  tempo,
   sarathi,
   'prefill-first': prefillFirst,
   orca,
 }
 
-export const BATCHING_POLICY_NAMES: readonly BatchingPolicyName[] = ['sarathi', 'prefill-first', 'orca']
+export const BATCHING_POLICY_NAMES: readonly BatchingPolicyName[] = ['tempo', 'sarathi', 'prefill-first', 'orca']
 
 export function isBatchingPolicyName(name: string): name is BatchingPolicyName {
   return Object.hasOwn(MAKERS, name)

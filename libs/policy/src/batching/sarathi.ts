@@ -24,6 +24,9 @@ export interface SarathiOptions {
 
 type Settings = Required<SarathiOptions>
 
+export const DEFAULT_SAFETY_RATIO = 0.9
+/** A prompt is urgent when what it needs, and a quarter to spare, is all the time that is left. */
+export const URGENT_RATIO = 1.25
 const GOLDEN_RATIO = 0.6180339887498949
 
 /**
@@ -47,7 +50,7 @@ function nextCellMs(prefill: PrefillDemand, model: StepCostModel): number {
   return predictCellMs(model, { cellTokens: prefill.cellTokens[0] ?? 0, contextTokens: prefill.contextTokens })
 }
 
-/** Its first-token target is still in reach, but not by waiting: it needs (with a quarter to spare) what slack is left. */
+/** Its first-token target is still in reach, but not by waiting. */
 function isUrgent(prefill: PrefillDemand, decodeMs: number, model: StepCostModel): boolean {
   if (prefill.ttftSlackMs === null || prefill.ttftSlackMs < 0) return false
   let needMs = 0
@@ -56,7 +59,7 @@ function isUrgent(prefill: PrefillDemand, decodeMs: number, model: StepCostModel
     needMs += decodeMs + predictCellMs(model, { cellTokens, contextTokens })
     contextTokens += cellTokens
   }
-  return prefill.ttftSlackMs <= 1.25 * needMs
+  return prefill.ttftSlackMs <= URGENT_RATIO * needMs
 }
 
 /** What one step has to work with. */
@@ -110,6 +113,6 @@ function plan(snapshot: BatchingSnapshot, settings: Settings): BatchPlan {
 
 /** Stall-free batching: as many cells as the tightest TPOT target leaves time for, first come first served. */
 export function sarathi(options: SarathiOptions): BatchingPolicy {
-  const settings: Settings = { safetyRatio: 0.9, defaultTbtMs: null, defaultTbtFactor: 4, maxCellSpacing: 16, ...options }
+  const settings: Settings = { safetyRatio: DEFAULT_SAFETY_RATIO, defaultTbtMs: null, defaultTbtFactor: 4, maxCellSpacing: 16, ...options }
   return (snapshot) => plan(snapshot, { ...settings, costModel: { ...settings.costModel, correctionRatio: snapshot.correctionRatio } })
 }

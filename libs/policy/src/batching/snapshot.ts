@@ -7,6 +7,8 @@ export interface DecodeDemand {
   readonly contextTokens: number
   /** Per-output-token target of its request; null: none. */
   readonly tpotMs: number | null
+  /** Milliseconds that its tokens so far came before their target; negative when behind. @default 0 */
+  readonly aheadMs?: number
   /** Draft nodes that its target needs in this step: they go before cells. @default 0 */
   readonly nodes?: number
   /** Tokens that it will emit in this step. @default 1 */

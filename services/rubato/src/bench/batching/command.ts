@@ -17,7 +17,7 @@ import { median, percentile } from '../statistics.ts'
 import { runStallWorkload } from './stall-workload.ts'
 import type { StallResult, StallWorkload } from './stall-workload.ts'
 
-const POLICIES: readonly BatchingName[] = ['sarathi', 'prefill-first', 'orca']
+const POLICIES: readonly BatchingName[] = ['tempo', 'sarathi', 'prefill-first', 'orca']
 
 interface Flags {
   readonly streams: number
