@@ -123,7 +123,7 @@ test('a wrong value is refused with its flag, its source and what is accepted', 
   assert.equal(refusal({ port: 'abc' }), 'port: "abc" (from --port): must be a whole number from 0 to 65535')
   assert.equal(refusal({}, { env: { RUBATO_HTTP_PORT: '65536' } }), 'port: "65536" (from RUBATO_HTTP_PORT): must be a whole number from 0 to 65535')
   assert.equal(refusal({}, inFile({ max_num_seqs: 0 })), 'max-num-seqs: 0 (from max_num_seqs in /etc/rubato/rubato.yaml): must be a whole number from 1 to 4096')
-  assert.match(refusal({ batching: 'fifo' }), /^batching: "fifo" .*: must be one of sarathi, prefill-first, orca$/)
+  assert.match(refusal({ batching: 'fifo' }), /^batching: "fifo" .*: must be one of tempo, sarathi, prefill-first, orca$/)
   assert.match(refusal({ 'kv-cache-memory-bytes': '2G' }), /such as 512MiB or 2GiB$/)
   assert.match(refusal({ 'block-size': '12' }), /^block-size: .* multiple of 8/)
   assert.match(refusal({ 'queue-timeout-secs': 'inf' }), /^queue-timeout-secs: .* seconds/)
