@@ -58,11 +58,11 @@ const INITIAL_WINDOW_BYTES = 512 * 1024
 const MAX_WINDOW_BYTES = 32 << 20
 const MAX_LANES = 16
 const INITIAL_LANES = 4
-/** On shorter links one connection recovers from a loss as fast as several. */
+/** On shorter links one connection is enough: it recovers from a loss as fast as several. */
 const LEAST_LANES_MS = 2
 const INITIAL_FRAME_BYTES = 64 * 1024
 const MIN_FRAME_BYTES = 8 * 1024
-const MAX_FRAME_BYTES = 256 * 1024
+const MAX_FRAME_BYTES = 512 * 1024
 /** Frames of a round trip, and the least and most time that one takes. */
 const FRAMES_PER_ROUND_TRIP = 16
 const LEAST_FRAME_MS = 0.5
@@ -107,6 +107,7 @@ export class LinkChannel {
 
   /** Connections that frames are to use, 1 to 16: no more than have a frame each under way. */
   get numLanes(): number {
+    if ((this.roundTripMs ?? 0) < LEAST_LANES_MS) return 1
     return Math.min(this.#numLanes, Math.max(1, Math.floor(this.windowBytes / this.frameBytes)))
   }
 
@@ -177,7 +178,7 @@ export class LinkChannel {
   #observeRound(nowMs: number): void {
     const tookMs = nowMs - this.#roundBeganMs
     const rate = ((this.#deliveredBytes - this.#roundBeganBytes) / Math.max(LEAST_MS, tookMs)) * 1000
-    this.#usualRate = this.#usualRate === null ? rate : (1 - 1/8) * this.#usualRate + rate / 8
+    this.#usualRate = this.#usualRate === null ? rate : (1 - 1 / 8) * this.#usualRate + rate / 8
   }
 
   #endRound(): void {
@@ -216,6 +217,6 @@ export class LinkChannel {
   }
 
   #moreLanes(): void {
-    if ((this.roundTripMs ?? 0) >= LEAST_LANES_MS) this.#numLanes = Math.min(MAX_LANES, 2 * this.#numLanes)
+    this.#numLanes = Math.min(MAX_LANES, 2 * this.#numLanes)
   }
 }

@@ -69,10 +69,10 @@ async function benchKv(flags: Flags, modelDir: string): Promise<void> {
 
 export function benchKvCommand({ repoRoot, env }: CliContext): Command {
   return new Command('kv')
-    .description('KV transfers between two processes on loopback: MB/s against plain gRPC, cost of a hand-off, break-even against recompute')
+    .description('KV transfers between two processes on loopback: MB/s against a plain TCP copy, cost of a hand-off, break-even against recompute')
     .option('--model <dir>', 'checkpoint directory (default: the bundled target)')
-    .option('--block-counts <list>', 'blocks per transfer', wholeNumbers('block-counts', 1), [1, 2, 4, 8, 16, 32])
-    .option('--repeats <n>', 'interleaved pairs per block count', wholeNumber('repeats', 1), 40)
+    .option('--block-counts <list>', 'blocks per transfer', wholeNumbers('block-counts', 1), [1, 4, 16, 64, 256])
+    .option('--repeats <n>', 'interleaved rounds per block count', wholeNumber('repeats', 1), 40)
     .option('--threads <n>', 'intra-op threads of the engine', wholeNumber('threads', 1), 1)
     .option('--profile <mode>', 'auto, refresh, or a profile file: where prefill times come from', 'auto')
     .option('--cache-dir <dir>', 'profiles and digests', defaultCacheDir(env, os.homedir()))

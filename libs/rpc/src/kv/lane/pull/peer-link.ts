@@ -32,8 +32,6 @@ export interface PeerLinkOptions extends LaneSetOptions {
 const ECHO_EVERY_MS = 5
 /** Senders send what they are asked for, which is never more. */
 const MAX_FRAME_BYTES = 1 << 20
-/** Connections of one machine share its memory: one is as fast as several. */
-const LOCAL_LANES = 1
 
 export class PeerLink {
   readonly #options: PeerLinkOptions
@@ -47,6 +45,7 @@ export class PeerLink {
   #isMessageLaneOpen = false
   #lastTransferId = randomInt(2 ** 32)
   #echoAskedMs: number | null = null
+  #nextEchoMs = 0
   #echoTimer: NodeJS.Timeout | undefined
 
   constructor(options: PeerLinkOptions) {
@@ -115,7 +114,6 @@ export class PeerLink {
     this.#transfers.set(transferId, transfer)
     this.#flow.begin({ transferId, numBytes })
     this.#ask()
-    this.#echo()
     return transfer
   }
 
@@ -131,12 +129,17 @@ export class PeerLink {
     this.#ask()
   }
 
-  /** Asks for what may be under way; on lane 0 each transfer is opened before on any other. */
+  /** Asks for what may be under way; on lane 0 each transfer is opened before on any other. What there is to say goes out at once. */
   #ask(): void {
+    const nowMs = performance.now()
     const byLane = new Map<number, Uint8Array[]>()
     const say = (laneId: number, ...messages: readonly Uint8Array[]): void => void byLane.set(laneId, [...(byLane.get(laneId) ?? []), ...messages])
     for (const transfer of this.#transfers.values()) if (this.#isMessageLaneOpen && transfer.opensOn(0)) say(0, transfer.opening)
-    for (const want of this.#flow.wants(performance.now())) {
+    if (this.#isEchoDue(nowMs)) {
+      this.#echoAskedMs = nowMs
+      say(0, encodeLaneHeader('echo', 0))
+    }
+    for (const want of this.#flow.wants(nowMs)) {
       const transfer = this.#transfers.get(want.transferId)!
       if (transfer.opensOn(want.laneId)) say(want.laneId, transfer.opening)
       say(want.laneId, wantMessage(transfer, want))
@@ -149,10 +152,9 @@ export class PeerLink {
     this.#flow.laneOpened(laneId)
     if (laneId === 0) {
       this.#isMessageLaneOpen = true
-      if (this.kind === 'unix') this.#control.limitLanes(LOCAL_LANES)
+      if (this.kind === 'unix') this.#control.useLocal()
       this.#control.echoed(roundTripMs, performance.now())
       this.#lanes.send(0, [...this.#ends.values()])
-      this.#echo()
     }
     this.#ask()
   }
@@ -221,12 +223,9 @@ export class PeerLink {
     else this.#end(transfer, error)
   }
 
-  /** Keeps measuring the round trip, and shows the sender that somebody is there, while there are transfers. */
-  #echo(): void {
-    clearTimeout(this.#echoTimer)
-    if (this.isIdle || this.#echoAskedMs !== null) return
-    this.#echoAskedMs = performance.now()
-    this.#lanes.send(0, [encodeLaneHeader('echo', 0)])
+  /** Echoes keep measuring the round trip while there are transfers; over a socket of this machine there is nothing to measure. */
+  #isEchoDue(nowMs: number): boolean {
+    return this.#isMessageLaneOpen && this.kind === 'tcp' && !this.isIdle && this.#echoAskedMs === null && nowMs >= this.#nextEchoMs
   }
 
   #echoed(): void {
@@ -234,7 +233,10 @@ export class PeerLink {
     const nowMs = performance.now()
     this.#control.echoed(nowMs - this.#echoAskedMs, nowMs)
     this.#echoAskedMs = null
-    this.#echoTimer = setTimeout(() => this.#echo(), ECHO_EVERY_MS)
+    this.#nextEchoMs = nowMs + ECHO_EVERY_MS
+    clearTimeout(this.#echoTimer)
+    // A timer may fire a little early.
+    if (!this.isIdle) this.#echoTimer = setTimeout(() => this.#ask(), ECHO_EVERY_MS + 1)
   }
 }
 

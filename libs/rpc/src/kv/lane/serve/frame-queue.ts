@@ -1,6 +1,6 @@
 // Frames that one lane is to carry, in the order in which they were asked for.
 //
-// 1. One frame at a time is with the socket, so that memory does not depend on the receiver; the next few are encoded meanwhile.
+// 1. About WRITE_AHEAD_BYTES are with the socket, whatever the receiver takes: enough for it to go on while the next frames are made.
 // 2. Frames of transfers that are over are dropped.
 import type { Socket } from 'node:net'
 import { crc32 } from 'node:zlib'
@@ -27,6 +27,7 @@ interface QueuedFrame extends WantedFrame {
 }
 
 const ENCODED_AHEAD = 3
+const WRITE_AHEAD_BYTES = 1 << 20
 
 export class FrameQueue {
   readonly #socket: Socket
@@ -80,7 +81,7 @@ export class FrameQueue {
     return frame.encoded
   }
 
-  /** Resolves once the socket has let go of it. */
+  /** Resolves once the socket takes more. */
   #write({ transfer, transferId, firstByte, numBytes, encoding }: QueuedFrame, { payload, encodeMs }: EncodedFrame): Promise<void> {
     if (transfer.isOver) return Promise.resolve()
     const checksum = this.#isSummed ? crc32(payload) : 0
@@ -93,6 +94,7 @@ export class FrameQueue {
         resolve()
       })
       this.#socket.uncork()
+      if (this.#socket.writableLength < WRITE_AHEAD_BYTES) resolve()
     })
   }
 }
