@@ -30,9 +30,9 @@ export interface EmulatedRun {
 
 /** As many ranges as an instance pulls at a time; a prompt's last one is shorter. */
 const CONCURRENT_RANGES = 4
-const RANGE_BYTES = 1 << 20
-const LAST_RANGE_BYTES = 1 << 19
-const RANGES_PER_PROMPT = 5
+export const RANGE_BYTES = 1 << 20
+export const LAST_RANGE_BYTES = 1 << 19
+export const RANGES_PER_PROMPT = 5
 const MESSAGE_BYTES = 300
 const MESSAGE_EVERY_MS = 20
 const ECHO_EVERY_MS = 5
