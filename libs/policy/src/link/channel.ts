@@ -4,6 +4,7 @@
 //
 //   per round:  a queue was seen ------------> window x 0.7, down to rate x round trip, held for 8 rounds
 //               none was ever seen ----------> window x 2, and twice as many connections
+//               none, link about used up ----> window = rate x round trip; 10 % more while that helps, and once in 128 rounds
 //               none, window below its cap --> window + 5 %, and after 8 such rounds + 25 %
 //               none, window at its cap -----> twice as many connections
 //
@@ -46,8 +47,7 @@ const CAP_RATIO = 4
 /** Recovering from a loss takes this long, however short the link. */
 const LEAST_RECOVERY_MS = 5
 const LEAST_FRAMES = 4
-const MOST_STALL_RATIO = 4
-const STALL_SLACK = 1.4
+/** A link whose rounds are usually as fast as this share of its rate is used up: more would only queue. */
 const USED_UP_RATIO = 0.8
 const PROBE_RATIO = 1.1
 const PROBE_SUCCESS = 1.05
@@ -161,13 +161,9 @@ export class LinkChannel {
     return ((this.bytesPerSec ?? 0) * (this.roundTripMs ?? 0)) / 1000
   }
 
-  /** What keeps the link busy; more where it stalls now and then. */
+  /** What keeps the link busy. */
   get #leastBytes(): number {
-    return Math.min(MOST_STALL_RATIO, this.#stallRatio) * Math.max(this.#pipeBytes, LEAST_FRAMES * this.frameBytes)
-  }
-
-  get #stallRatio(): number {
-    return this.#usualRate === null ? 1 : Math.max(1, (this.bytesPerSec ?? 0) / (STALL_SLACK * this.#usualRate))
+    return Math.max(this.#pipeBytes, LEAST_FRAMES * this.frameBytes)
   }
 
   get #capBytes(): number {
