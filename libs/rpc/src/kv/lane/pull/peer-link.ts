@@ -43,6 +43,7 @@ export class PeerLink {
   readonly #flow: LinkFlow
   #greeting: Promise<void> | null = null
   #isMessageLaneOpen = false
+  #hasFailed = false
   #lastTransferId = randomInt(2 ** 32)
   #echoAskedMs: number | null = null
   #nextEchoMs = 0
@@ -83,6 +84,7 @@ export class PeerLink {
   /** Rejects with NoLanes when the sender speaks none, with what connecting failed with, or as KvTransport.pull does. */
   async pull(request: KvPullRequest, signal: AbortSignal): Promise<Uint8Array> {
     await unlessAborted((this.#greeting ??= this.#lanes.greet()), signal, request.kvAddress)
+    if (signal.aborted || this.#hasFailed) throw linkFailed(request.kvAddress, signal.aborted ? 'the pull was given up' : 'the link was closed')
     const transfer = this.#begin(request)
     const onAbort = (): void => this.#end(transfer, linkFailed(request.kvAddress, 'the pull was given up'))
     signal.addEventListener('abort', onAbort, { once: true })
@@ -95,6 +97,7 @@ export class PeerLink {
 
   /** Ends every transfer with the error, and all lanes. */
   fail(error: RubatoError): void {
+    this.#hasFailed = true
     this.#options.onFailed()
     this.#lanes.close()
     for (const transfer of this.#transfers.values()) this.#end(transfer, error)
