@@ -10,6 +10,16 @@ export function linkFailed(kvAddress: string, reason: string, cause?: unknown): 
   return new RubatoError('kv_link_failed', `the KV link to ${kvAddress} failed: ${reason}`, { retryable: true, ...(cause === undefined || cause === null ? {} : { cause }) })
 }
 
+/** The promise's outcome, or `kv_link_failed` as soon as the signal aborts. */
+export function unlessAborted(promise: Promise<void>, signal: AbortSignal, kvAddress: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(linkFailed(kvAddress, 'the pull was given up'))
+    if (signal.aborted) return onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}
+
 export interface IncomingOptions {
   readonly transferId: number
   readonly key: Uint8Array

@@ -16,7 +16,7 @@ import { transferBytes } from '../../offer-book.ts'
 import { decodePayload, mostEncodedBytes } from '../frame-codec.ts'
 import { KEY_BYTES, encodeLaneHeader } from '../lane-message.ts'
 import type { LaneHeader } from '../lane-message.ts'
-import { IncomingTransfer, linkFailed } from './incoming-transfer.ts'
+import { IncomingTransfer, linkFailed, unlessAborted } from './incoming-transfer.ts'
 import { LaneSet } from './lane-set.ts'
 import type { LaneKind, LaneSetOptions } from './lane-set.ts'
 
@@ -245,14 +245,4 @@ export class PeerLink {
 
 function wantMessage({ key }: IncomingTransfer, { transferId, firstByte, numBytes, encoding }: Want): Uint8Array {
   return encodeLaneHeader('want', transferId, { key, firstByte, numBytes, encoding })
-}
-
-/** The promise's outcome, or `kv_link_failed` as soon as the signal aborts. */
-function unlessAborted(promise: Promise<void>, signal: AbortSignal, kvAddress: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(linkFailed(kvAddress, 'the pull was given up'))
-    if (signal.aborted) return onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }
