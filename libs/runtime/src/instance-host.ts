@@ -191,7 +191,7 @@ export class InstanceHost {
     const { vocabSize, eosTokenIds } = engine.shape
     const links = drafts?.connect({ instanceId, vocabSize, eosTokenIds }) ?? null
     this.#draftLinks = links
-    const effects = { ...spanEffects, ...engineEffects(engine), ...(kv === null ? {} : kvEffects({ transport: kv, engine })), ...(links === null ? {} : draftEffects(links)) }
+    const effects = { ...spanEffects, ...engineEffects(engine, (bytes) => kv?.recycle(bytes)), ...(kv === null ? {} : kvEffects({ transport: kv, engine })), ...(links === null ? {} : draftEffects(links)) }
     const onIncoming = (incoming: Incoming<unknown>): void => {
       if (incoming.kind === 'message') this.#observe(incoming.payload as InstanceMessage)
     }

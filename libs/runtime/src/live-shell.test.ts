@@ -89,7 +89,7 @@ test('a rejected promise fails its effect with the error\'s code', async () => {
   await shell.stop()
 })
 
-test('the engine port executes commands in order and reports a dead engine as engine_failed', async () => {
+test('the engine port executes commands in order and reports a dead engine as engine_failed; bytes are free once they are installed', async () => {
   const executed: EngineCommand[] = []
   const result: EngineResult = { kind: 'install-blocks' }
   const engine: Pick<Engine, 'execute'> = {
@@ -99,12 +99,15 @@ test('the engine port executes commands in order and reports a dead engine as en
       return result
     },
   }
-  const commands = [1, 2, 3].map((block): EngineCommand => ({ kind: 'install-blocks', blockIds: [block], bytes: new Uint8Array() }))
+  const bytesOf = (block: number): Uint8Array => Uint8Array.of(block)
+  const installed: Uint8Array[] = []
+  const commands = [1, 2, 3].map((block): EngineCommand => ({ kind: 'install-blocks', blockIds: [block], bytes: bytesOf(block) }))
   const probe = new ProbeActor(commands.map((command, i) => ({ kind: 'engine', id: i + 1, command })))
   const shell = new LiveShell({ bus: liveBus() })
-  shell.spawn({ address: 'i', factory: () => ({ actor: probe, effects: engineEffects(engine as Engine) }) })
+  shell.spawn({ address: 'i', factory: () => ({ actor: probe, effects: engineEffects(engine as Engine, (bytes) => installed.push(bytes)) }) })
   await until(() => probe.received.length === 3)
   assert.deepEqual(executed, commands)
+  assert.deepEqual(installed, [bytesOf(1), bytesOf(2)])
   assert.deepEqual(probe.outcomesOf(1), [{ kind: 'done', value: result }])
   assert.deepEqual(probe.outcomesOf(3), [{ kind: 'failed', error: { code: 'engine_failed', message: 'worker exited', retryable: false } }])
   await shell.stop()

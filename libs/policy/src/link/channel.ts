@@ -4,6 +4,7 @@
 //
 //   per round:  a queue was seen ------------> window x 0.7, down to rate x round trip, held for 8 rounds
 //               none was ever seen ----------> window x 2, and twice as many connections
+//               none, link about used up ----> window = rate x round trip; 10 % more while that helps, and once in 128 rounds
 //               none, window below its cap --> window + 5 %, and after 8 such rounds + 25 %
 //               none, window at its cap -----> twice as many connections
 //
@@ -46,8 +47,7 @@ const CAP_RATIO = 4
 /** Recovering from a loss takes this long, however short the link. */
 const LEAST_RECOVERY_MS = 5
 const LEAST_FRAMES = 4
-const MOST_STALL_RATIO = 4
-const STALL_SLACK = 1.4
+/** A link whose rounds are usually as fast as this share of its rate is used up: more would only queue. */
 const USED_UP_RATIO = 0.8
 const PROBE_RATIO = 1.1
 const PROBE_SUCCESS = 1.05
@@ -58,11 +58,11 @@ const INITIAL_WINDOW_BYTES = 512 * 1024
 const MAX_WINDOW_BYTES = 32 << 20
 const MAX_LANES = 16
 const INITIAL_LANES = 4
-/** On shorter links one connection recovers from a loss as fast as several. */
+/** On shorter links one connection is enough: it recovers from a loss as fast as several. */
 const LEAST_LANES_MS = 2
 const INITIAL_FRAME_BYTES = 64 * 1024
 const MIN_FRAME_BYTES = 8 * 1024
-const MAX_FRAME_BYTES = 256 * 1024
+const MAX_FRAME_BYTES = 512 * 1024
 /** Frames of a round trip, and the least and most time that one takes. */
 const FRAMES_PER_ROUND_TRIP = 16
 const LEAST_FRAME_MS = 0.5
@@ -107,6 +107,7 @@ export class LinkChannel {
 
   /** Connections that frames are to use, 1 to 16: no more than have a frame each under way. */
   get numLanes(): number {
+    if ((this.roundTripMs ?? 0) < LEAST_LANES_MS) return 1
     return Math.min(this.#numLanes, Math.max(1, Math.floor(this.windowBytes / this.frameBytes)))
   }
 
@@ -160,13 +161,9 @@ export class LinkChannel {
     return ((this.bytesPerSec ?? 0) * (this.roundTripMs ?? 0)) / 1000
   }
 
-  /** What keeps the link busy; more where it stalls now and then. */
+  /** What keeps the link busy. */
   get #leastBytes(): number {
-    return Math.min(MOST_STALL_RATIO, this.#stallRatio) * Math.max(this.#pipeBytes, LEAST_FRAMES * this.frameBytes)
-  }
-
-  get #stallRatio(): number {
-    return this.#usualRate === null ? 1 : Math.max(1, (this.bytesPerSec ?? 0) / (STALL_SLACK * this.#usualRate))
+    return Math.max(this.#pipeBytes, LEAST_FRAMES * this.frameBytes)
   }
 
   get #capBytes(): number {
@@ -177,7 +174,7 @@ export class LinkChannel {
   #observeRound(nowMs: number): void {
     const tookMs = nowMs - this.#roundBeganMs
     const rate = ((this.#deliveredBytes - this.#roundBeganBytes) / Math.max(LEAST_MS, tookMs)) * 1000
-    this.#usualRate = this.#usualRate === null ? rate : (1 - 1/8) * this.#usualRate + rate / 8
+    this.#usualRate = this.#usualRate === null ? rate : (1 - 1 / 8) * this.#usualRate + rate / 8
   }
 
   #endRound(): void {
@@ -216,6 +213,6 @@ export class LinkChannel {
   }
 
   #moreLanes(): void {
-    if ((this.roundTripMs ?? 0) >= LEAST_LANES_MS) this.#numLanes = Math.min(MAX_LANES, 2 * this.#numLanes)
+    this.#numLanes = Math.min(MAX_LANES, 2 * this.#numLanes)
   }
 }

@@ -4,10 +4,8 @@
 // 2. Another one than raw has to be a tenth faster: encoding takes processor time from the engine.
 // 3. Another one than raw has to be well faster than the link, which therefore stays what is measured.
 
-/** `lossless` gives back every bit; `fp16` and `int8` round, and change what the receiver computes. */
-export type KvEncoding = 'raw' | 'lossless' | 'fp16' | 'int8'
-
-export const LOSSLESS_ENCODINGS: readonly KvEncoding[] = ['raw', 'lossless']
+/** `lossless` packs float32 and gives back every bit. */
+export type KvEncoding = 'raw' | 'lossless'
 
 /** What an encoding does with KV, until seen as measured on float32 KV of the bundled model (docs/kv-transfer.md). */
 export interface EncodingFigures {
@@ -20,8 +18,6 @@ export interface EncodingFigures {
 export const USUAL_FIGURES: Readonly<Record<KvEncoding, EncodingFigures>> = {
   raw: { wireRatio: 1, encodeBytesPerSec: 1e12 },
   lossless: { wireRatio: 0.85, encodeBytesPerSec: 100e6 },
-  fp16: { wireRatio: 0.5, encodeBytesPerSec: 300e6 },
-  int8: { wireRatio: 0.27, encodeBytesPerSec: 200e6 },
 }
 
 const LEAST_ADVANTAGE = 1.1

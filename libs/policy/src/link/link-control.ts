@@ -28,7 +28,7 @@ export interface ArrivedFrame {
 }
 
 export interface LinkControl {
-  /** Connections for frames. */
+  /** Connections for frames; 0: they share the one for messages. */
   readonly numLanes: number
   readonly frameBytes: number
   readonly encoding: KvEncoding
@@ -42,11 +42,15 @@ export interface LinkControl {
   echoed(roundTripMs: number, nowMs: number): void
 }
 
+/** Any link looks slow at first: nothing is encoded before so many frames came. */
+const LEAST_FRAMES_SEEN = 32
+
 /** Measures the link and follows it. */
 export class AdaptiveControl implements LinkControl {
   readonly #channel = new LinkChannel()
   readonly #accepted: readonly KvEncoding[]
-  #maxLanes = Number.MAX_SAFE_INTEGER
+  #isLocal = false
+  #numFrames = 0
   readonly #figures: Record<KvEncoding, EncodingFigures> = { ...USUAL_FIGURES }
 
   /** `accepted`: encodings that the receiver takes, beside raw. */
@@ -55,7 +59,7 @@ export class AdaptiveControl implements LinkControl {
   }
 
   get numLanes(): number {
-    return Math.min(this.#maxLanes, this.#channel.numLanes)
+    return this.#isLocal ? 0 : this.#channel.numLanes
   }
 
   get frameBytes(): number {
@@ -64,7 +68,7 @@ export class AdaptiveControl implements LinkControl {
 
   get encoding(): KvEncoding {
     const { bytesPerSec } = this.#channel
-    return bytesPerSec === null ? 'raw' : chooseEncoding(this.#accepted, bytesPerSec, this.#figures)
+    return this.#isLocal || bytesPerSec === null || this.#numFrames < LEAST_FRAMES_SEEN ? 'raw' : chooseEncoding(this.#accepted, bytesPerSec, this.#figures)
   }
 
   get report(): LinkReport {
@@ -72,9 +76,9 @@ export class AdaptiveControl implements LinkControl {
     return { bytesPerSec, roundTripMs, queueMs, numLanes: this.numLanes, frameBytes: this.frameBytes, windowBytes: this.windowBytes, encoding: this.encoding }
   }
 
-  /** Never more connections than this. */
-  limitLanes(maxLanes: number): void {
-    this.#maxLanes = maxLanes
+  /** The link is this machine's memory: one connection is as fast as several, and nothing is slower than encoding. */
+  useLocal(): void {
+    this.#isLocal = true
   }
 
   get windowBytes(): number {
@@ -90,6 +94,7 @@ export class AdaptiveControl implements LinkControl {
   }
 
   received(asked: Asked, frame: ArrivedFrame, load: LinkLoad, nowMs: number): void {
+    this.#numFrames++
     this.#channel.received(asked, frame.wireBytes, load, nowMs)
     if (frame.encoding !== 'raw') this.#figures[frame.encoding] = observeEncoding(this.#figures[frame.encoding], frame)
   }

@@ -2,7 +2,7 @@
 // what it is asked for. No clock and no sockets here: the same code runs over real connections and over simulated ones.
 //
 // 1. A byte is under way at most once: it is asked for again only when its frame was spoiled or its lane is gone.
-// 2. Urgent transfers go before all others; otherwise first come, first served.
+// 2. Transfers are served in the order in which they came.
 // 3. Lane 0 carries messages; frames only until another lane is open, so that round trips measure the link's queue, not ours.
 import type { Asked, LinkLoad } from './channel.ts'
 import type { KvEncoding } from './encodings.ts'
@@ -17,15 +17,12 @@ export interface ByteRange {
 export interface Want extends ByteRange {
   readonly laneId: number
   readonly transferId: number
-  readonly isUrgent: boolean
   readonly encoding: KvEncoding
 }
 
 export interface FlowTransfer {
   readonly transferId: number
   readonly numBytes: number
-  /** Somebody waits for it: a request that stands still. */
-  readonly isUrgent: boolean
 }
 
 export interface ReceivedFrame {
@@ -76,8 +73,8 @@ export class LinkFlow {
     return this.#transfers.size === 0
   }
 
-  begin({ transferId, numBytes, isUrgent }: FlowTransfer): void {
-    this.#transfers.set(transferId, { transferId, numBytes, isUrgent, nextByte: 0, again: [], underWay: new Map(), numReceived: 0 })
+  begin({ transferId, numBytes }: FlowTransfer): void {
+    this.#transfers.set(transferId, { transferId, numBytes, nextByte: 0, again: [], underWay: new Map(), numReceived: 0 })
   }
 
   /** The transfer is over, whole or not; what is still under way counts no longer. */
@@ -126,11 +123,8 @@ export class LinkFlow {
   /** What is to be asked for now; it counts as under way. Call after every change. */
   wants(nowMs: number): readonly Want[] {
     const wants: Want[] = []
-    for (const isUrgent of [true, false]) {
-      for (const transfer of this.#transfers.values()) {
-        if (transfer.isUrgent !== isUrgent) continue
-        for (let want = this.#next(transfer, nowMs); want !== null; want = this.#next(transfer, nowMs)) wants.push(want)
-      }
+    for (const transfer of this.#transfers.values()) {
+      for (let want = this.#next(transfer, nowMs); want !== null; want = this.#next(transfer, nowMs)) wants.push(want)
     }
     return wants
   }
@@ -139,7 +133,7 @@ export class LinkFlow {
     const lane = this.#freestLane()
     const range = transfer.again[0] ?? (transfer.nextByte < transfer.numBytes ? this.#freshRange(transfer) : null)
     if (lane === null || range === null) return null
-    const { transferId, isUrgent } = transfer
+    const { transferId } = transfer
     const { encoding } = this.#control
     const wireBytes = Math.ceil(range.numBytes * this.#control.wireRatio(encoding))
     if (this.#underWayBytes >= this.#control.windowBytes) return null
@@ -148,7 +142,7 @@ export class LinkFlow {
       this.#numAskedAgain++
     } else transfer.nextByte += range.numBytes
     const asked = this.#control.asked(this.#underWayBytes === 0, nowMs)
-    const want = { ...range, laneId: lane.laneId, transferId, isUrgent, encoding }
+    const want = { ...range, laneId: lane.laneId, transferId, encoding }
     lane.wireBytes += wireBytes
     transfer.underWay.set(range.firstByte, { ...want, asked, wireBytes })
     this.#underWayBytes += wireBytes

@@ -26,9 +26,4 @@ export class RecentExtreme {
       this.#sinceMs = nowMs
     } else this.#current = this.#better(this.#current, value)
   }
-
-  forget(): void {
-    this.#current = null
-    this.#before = null
-  }
 }

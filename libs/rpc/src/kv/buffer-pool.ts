@@ -3,8 +3,8 @@
 // 1. Memory is shared, so that the engine's thread reads it without a copy.
 // 2. It is given out again only after whoever had it gave it back; what is not given back the garbage collector takes.
 
-/** Kept for later, at most. */
-const MAX_IDLE_BYTES = 64 << 20
+/** Kept for later, at most: what a prompt of some ten thousand tokens needs. */
+const MAX_IDLE_BYTES = 128 << 20
 /** Memory is taken again for contents of at least half its size. */
 const MOST_WASTE = 2
 const GRAIN_BYTES = 64 * 1024

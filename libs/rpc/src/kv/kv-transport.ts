@@ -32,8 +32,6 @@ export interface KvOffer extends KvTransferTerms {
 export interface KvPullRequest extends KvTransferTerms {
   /** `host:port` of the sender. */
   readonly kvAddress: string
-  /** A request stands still until it is there: it goes before all that can wait. @default false */
-  readonly isUrgent?: boolean
 }
 
 export interface KvPullResult {

@@ -152,6 +152,7 @@ class NetworkKvTransport implements KvTransport {
       if (!(error instanceof NoLanes)) throw error
       this.#withoutLanes.set(kvAddress, performance.now() + NO_LANES_MS)
     }
+    if (signal.aborted) throw linkFailed(kvAddress, 'the pull was given up')
     return { bytes: await this.#grpc.pull(request, signal), over: 'grpc' }
   }
 

@@ -7,6 +7,25 @@ import { NEVER, outcomeOf, requestFor, testOffer } from '../fixtures/offers.ts'
 import { large, withFaultyLink } from './fixtures/faulty-link.ts'
 import { LANE_HEADER_BYTES } from './lane-message.ts'
 
+test('whatever broke, closing leaves no socket and no timer', async () => {
+  const open = (): string[] => process.getActiveResourcesInfo().filter((name) => /TCP|Pipe|TLS|Timeout/.test(name)).toSorted()
+  const before = open()
+  await withFaultyLink(async ({ sender, receiver, proxy, transfer }) => {
+    proxy.cutAfter(700_000)
+    assert.deepEqual(await transfer(large()), ['sent', 'sent'])
+    const stop = new AbortController()
+    const offer = testOffer({ read: () => (stop.abort(), new Promise(() => {})) })
+    const offered = outcomeOf(sender.offer(offer, NEVER))
+    assert.equal(await outcomeOf(receiver.pull(requestFor(offer, proxy.address), stop.signal).then(() => {})), 'kv_link_failed')
+    assert.equal(await offered, 'kv_not_pulled')
+    const waiting = testOffer({ read: () => new Promise(() => {}) })
+    void outcomeOf(sender.offer(waiting, NEVER))
+    void outcomeOf(receiver.pull(requestFor(waiting, proxy.address), NEVER).then(() => {}))
+  })
+  while (open().length > before.length) await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(open(), before)
+})
+
 test('connections that are cut again and again cost a transfer nothing but what was under way', () =>
   withFaultyLink(async ({ proxy, receiver, transfer }) => {
     proxy.cutAfter(1_000_000)

@@ -6,10 +6,13 @@
 //     | -- open (token, key, terms) -----> |  uses the token up; `key` names the transfer from then on
 //     | -- want (key, range, encoding) --> |  on any lane, as many as may be under way
 //     | <------------ frame (range, bytes) |
-//     | -- end (key, done) --------------> |  the source may let go of the blocks; without done: the receiver gave up
 //     | <---------------- refused / broken |  instead of frames
+//     | -- end (key, done) --------------> |  the source may let go of the blocks; without done: the receiver gave up
+//     | <------------------------------ end |  it has heard it
 //
-// 1. Every header is summed up, so that a lane never goes on behind one that is wrong. Payloads carry a sum of their own where
+// 1. A lane opens a transfer before it wants anything of it. Opening it again, under its key, joins it: lanes keep no order among
+//    each other, and any of them may be lost.
+// 2. Every header is summed up, so that a lane never goes on behind one that is wrong. Payloads carry a sum of their own where
 //    nothing below checks them: over plain TCP.
 import { crc32 } from 'node:zlib'
 import type { KvEncoding } from '@rubato/policy'
@@ -20,7 +23,7 @@ export const LANE_PREAMBLE: Uint8Array = Buffer.from('RKL1')
 const KINDS = ['hello', 'welcome', 'open', 'want', 'end', 'echo', 'frame', 'refused', 'broken'] as const
 export type LaneMessageKind = (typeof KINDS)[number]
 
-const ENCODINGS: readonly KvEncoding[] = ['raw', 'lossless', 'fp16', 'int8']
+const ENCODINGS: readonly KvEncoding[] = ['raw', 'lossless']
 
 /** What names a transfer to its sender once it was opened: 16 random bytes, as good as a token. */
 export const KEY_BYTES = 16
@@ -41,7 +44,7 @@ export interface LaneHeader {
   readonly firstByte: number
   readonly numBytes: number
   readonly encoding: KvEncoding
-  /** A want that goes before others; an end that is whole; a refusal of a token that opens something else. */
+  /** An end that is whole; a refusal of a token that opens something else. */
   readonly flag: boolean
   /** What encoding a frame took, microseconds. */
   readonly encodeMicros: number

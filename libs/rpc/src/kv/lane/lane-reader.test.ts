@@ -43,7 +43,7 @@ test('messages are what was sent, however the stream is cut, copied in or read i
 
 test('every field of a header comes back', () => {
   const { reader, taken } = collecting()
-  const fields = { key: patternBytes(KEY_BYTES), payloadBytes: 0, checksum: 0xfedcba98, firstByte: 2 ** 47, numBytes: 2 ** 32 - 1, encoding: 'int8', flag: true, encodeMicros: 12_345 } as const
+  const fields = { key: patternBytes(KEY_BYTES), payloadBytes: 0, checksum: 0xfedcba98, firstByte: 2 ** 47, numBytes: 2 ** 32 - 1, encoding: 'lossless', flag: true, encodeMicros: 12_345 } as const
   reader.feed(encodeLaneHeader('want', 0xffffffff, fields))
   const { key, ...rest } = taken[0]!.header
   assert.deepEqual({ ...rest, key: new Uint8Array(key) }, { kind: 'want', transferId: 0xffffffff, ...fields })

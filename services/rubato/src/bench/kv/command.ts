@@ -12,6 +12,7 @@ import { BLOCK_SIZE, modelLength, openBenchEngine } from '../engine/open-engine.
 import { wholeNumber, wholeNumbers } from '../flag-values.ts'
 import { median } from '../statistics.ts'
 import { breakEven } from './break-even.ts'
+import { compareControls, renderComparison } from './emulated/compare-controls.ts'
 import { handOffCost, isTooSlow, kvReport, renderKvReport } from './kv-report.ts'
 import { measureTransfers } from './measure-transfers.ts'
 
@@ -20,6 +21,8 @@ interface Flags {
   readonly json?: string
   readonly blockCounts: readonly number[]
   readonly repeats: number
+  /** Links in virtual time instead of this machine's. */
+  readonly emulated?: boolean
   readonly threads: number
   readonly profile: string
   readonly cacheDir: string
@@ -31,6 +34,7 @@ const CONTEXTS: readonly number[] = [64, 128, 256, 512, 1024, 1536, 2048, 4096, 
 const MAX_MODEL_LEN = 16_384
 const MAX_NUM_SEQS = 8
 const ENGINE_REPEATS = 7
+const EMULATION_SEED = 1
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`)
 
@@ -49,6 +53,11 @@ async function engineMsPerBlock(engine: Engine): Promise<number> {
 }
 
 async function benchKv(flags: Flags, modelDir: string): Promise<void> {
+  if (flags.emulated === true) {
+    const rows = compareControls(EMULATION_SEED)
+    if (flags.json !== undefined) await writeFile(flags.json, `${JSON.stringify(rows, null, 2)}\n`)
+    return void process.stdout.write(`${renderComparison(rows)}\n`)
+  }
   const maxModelLen = await modelLength(modelDir, MAX_MODEL_LEN)
   const numBlocks = MAX_NUM_SEQS * Math.ceil(maxModelLen / BLOCK_SIZE)
   const { engine } = await openBenchEngine({ modelDir, dtype: 'float32', threads: flags.threads, cacheDir: flags.cacheDir, maxModelLen, numBlocks, onProgress: say })
@@ -69,10 +78,11 @@ async function benchKv(flags: Flags, modelDir: string): Promise<void> {
 
 export function benchKvCommand({ repoRoot, env }: CliContext): Command {
   return new Command('kv')
-    .description('KV transfers between two processes on loopback: MB/s against plain gRPC, cost of a hand-off, break-even against recompute')
+    .description('KV transfers between two processes on loopback: MB/s against a plain TCP copy, cost of a hand-off, break-even against recompute')
     .option('--model <dir>', 'checkpoint directory (default: the bundled target)')
-    .option('--block-counts <list>', 'blocks per transfer', wholeNumbers('block-counts', 1), [1, 2, 4, 8, 16, 32])
-    .option('--repeats <n>', 'interleaved pairs per block count', wholeNumber('repeats', 1), 40)
+    .option('--block-counts <list>', 'blocks per transfer', wholeNumbers('block-counts', 1), [1, 4, 16, 64, 256])
+    .option('--repeats <n>', 'interleaved rounds per block count', wholeNumber('repeats', 1), 40)
+    .option('--emulated', 'compare ways to use a network link, in virtual time, instead of measuring this machine')
     .option('--threads <n>', 'intra-op threads of the engine', wholeNumber('threads', 1), 1)
     .option('--profile <mode>', 'auto, refresh, or a profile file: where prefill times come from', 'auto')
     .option('--cache-dir <dir>', 'profiles and digests', defaultCacheDir(env, os.homedir()))

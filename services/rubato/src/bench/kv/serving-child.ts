@@ -6,13 +6,13 @@ import type { FromServing, ToServing } from './serving-messages.ts'
 
 export class ServingChild {
   readonly kvAddress: string
-  readonly plainAddress: string
+  readonly plainPort: number
   readonly #child: ChildProcess
 
-  private constructor(child: ChildProcess, { kvAddress, plainAddress }: Extract<FromServing, { kind: 'ready' }>) {
+  private constructor(child: ChildProcess, { kvAddress, plainPort }: Extract<FromServing, { kind: 'ready' }>) {
     this.#child = child
     this.kvAddress = kvAddress
-    this.plainAddress = plainAddress
+    this.plainPort = plainPort
   }
 
   /** Starts it with blocks of `maxBytes` in all. */

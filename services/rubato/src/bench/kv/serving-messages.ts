@@ -5,6 +5,6 @@ import type { KvOffer } from '@rubato/rpc'
 export type ToServing = Omit<KvOffer, 'read'>
 
 export type FromServing =
-  | { readonly kind: 'ready'; readonly kvAddress: string; readonly plainAddress: string }
+  | { readonly kind: 'ready'; readonly kvAddress: string; readonly plainPort: number }
   | { readonly kind: 'offered'; readonly token: string }
   | { readonly kind: 'failed'; readonly token: string; readonly message: string }

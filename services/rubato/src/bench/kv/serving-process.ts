@@ -1,8 +1,8 @@
 // The sending side of the benchmark, a process of its own: offers blocks when it is told to, over the real transport, and
-// serves the plain stream. Runs as a child with an IPC channel.
+// serves plain copies. Runs as a child with an IPC channel.
 import process from 'node:process'
-import { createKvTransport, startGrpcServer } from '@rubato/rpc'
-import { plainService } from './plain-stream.ts'
+import { createKvTransport } from '@rubato/rpc'
+import { servePlain } from './plain-copy.ts'
 import type { FromServing, ToServing } from './serving-messages.ts'
 
 const send = (message: FromServing): void => void process.send?.(message)
@@ -10,7 +10,7 @@ const send = (message: FromServing): void => void process.send?.(message)
 async function serve(maxBytes: number): Promise<void> {
   const blocks = Buffer.alloc(maxBytes)
   for (let at = 0; at + 4 <= maxBytes; at += 4) blocks.writeUInt32LE(Math.imul(at + 1, 0x9e3779b1) >>> 0, at)
-  const plain = await startGrpcServer({ host: '127.0.0.1', port: 0, portFlag: '', tls: null, services: [plainService(blocks)], ready: () => true, maxReceiveBytes: 1024 })
+  const plain = await servePlain(blocks)
   const transport = await createKvTransport({ host: '127.0.0.1', port: 0, advertiseAddress: null, tls: null })
   const never = new AbortController().signal
   process.on('message', (message: ToServing) => {
@@ -19,7 +19,7 @@ async function serve(maxBytes: number): Promise<void> {
     transport.offer({ ...message, read }, never).catch((error: Error) => send({ kind: 'failed', token, message: error.message }))
     send({ kind: 'offered', token })
   })
-  send({ kind: 'ready', kvAddress: transport.kvAddress, plainAddress: `127.0.0.1:${plain.port}` })
+  send({ kind: 'ready', kvAddress: transport.kvAddress, plainPort: plain.port })
 }
 
 process.on('disconnect', () => process.exit(0))

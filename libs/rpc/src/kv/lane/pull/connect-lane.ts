@@ -84,6 +84,7 @@ export function connectLane(target: LaneTarget, listener: LaneListener, { signal
   const timer = setTimeout(() => socket.destroy(new Error('no welcome came')), timeoutMs)
   const onAbort = (): void => void socket.destroy()
   signal.addEventListener('abort', onAbort, { once: true })
+  if (signal.aborted) onAbort()
   let cause: Error | null = null
   socket.on('error', (error: Error) => (cause = error))
   socket.once('close', () => {

@@ -1,6 +1,7 @@
 // The link to one sender, at its receiver: the transfers over its lanes. What is asked for next, and where, LinkFlow decides.
 //
-// 1. A transfer survives the loss of lanes: what was under way on them is asked for again.
+// 1. A transfer survives the loss of lanes: what was under way on them is asked for again, and what was said on lane 0 said again,
+//    until the sender has answered it.
 // 2. Only the frame that was asked for on a lane is taken from it: its range, its encoding, its length and, over plain TCP, its sum.
 // 3. The memory of a transfer that ended early is nobody's any more: a frame under way may still be read into it.
 import { randomBytes, randomInt } from 'node:crypto'
@@ -15,7 +16,7 @@ import { transferBytes } from '../../offer-book.ts'
 import { decodePayload, mostEncodedBytes } from '../frame-codec.ts'
 import { KEY_BYTES, encodeLaneHeader } from '../lane-message.ts'
 import type { LaneHeader } from '../lane-message.ts'
-import { IncomingTransfer, linkFailed } from './incoming-transfer.ts'
+import { IncomingTransfer, linkFailed, unlessAborted } from './incoming-transfer.ts'
 import { LaneSet } from './lane-set.ts'
 import type { LaneKind, LaneSetOptions } from './lane-set.ts'
 
@@ -31,18 +32,21 @@ export interface PeerLinkOptions extends LaneSetOptions {
 const ECHO_EVERY_MS = 5
 /** Senders send what they are asked for, which is never more. */
 const MAX_FRAME_BYTES = 1 << 20
-/** Connections of one machine share its memory: one is as fast as several. */
-const LOCAL_LANES = 1
 
 export class PeerLink {
   readonly #options: PeerLinkOptions
   readonly #lanes: LaneSet
   readonly #transfers = new Map<number, IncomingTransfer>()
+  /** By transfer: how it ended, until the sender has heard it. */
+  readonly #ends = new Map<number, Uint8Array>()
   readonly #control: AdaptiveControl
   readonly #flow: LinkFlow
   #greeting: Promise<void> | null = null
+  #isMessageLaneOpen = false
+  #hasFailed = false
   #lastTransferId = randomInt(2 ** 32)
   #echoAskedMs: number | null = null
+  #nextEchoMs = 0
   #echoTimer: NodeJS.Timeout | undefined
 
   constructor(options: PeerLinkOptions) {
@@ -52,7 +56,7 @@ export class PeerLink {
     this.#lanes = new LaneSet(options, {
       listenerOf: (laneId, isSummed) => ({
         placeFor: (header) => this.#placeFor(laneId, header),
-        onMessage: (header, payload) => this.#take(laneId, header, payload, isSummed()),
+        onMessage: (header, payload) => this.#take(laneId, header, payload, isSummed),
       }),
       opened: (laneId, roundTripMs) => this.#opened(laneId, roundTripMs),
       lost: (laneId) => this.#lost(laneId),
@@ -80,6 +84,7 @@ export class PeerLink {
   /** Rejects with NoLanes when the sender speaks none, with what connecting failed with, or as KvTransport.pull does. */
   async pull(request: KvPullRequest, signal: AbortSignal): Promise<Uint8Array> {
     await unlessAborted((this.#greeting ??= this.#lanes.greet()), signal, request.kvAddress)
+    if (signal.aborted || this.#hasFailed) throw linkFailed(request.kvAddress, signal.aborted ? 'the pull was given up' : 'the link was closed')
     const transfer = this.#begin(request)
     const onAbort = (): void => this.#end(transfer, linkFailed(request.kvAddress, 'the pull was given up'))
     signal.addEventListener('abort', onAbort, { once: true })
@@ -92,10 +97,11 @@ export class PeerLink {
 
   /** Ends every transfer with the error, and all lanes. */
   fail(error: RubatoError): void {
+    this.#hasFailed = true
     this.#options.onFailed()
+    this.#lanes.close()
     for (const transfer of this.#transfers.values()) this.#end(transfer, error)
     clearTimeout(this.#echoTimer)
-    this.#lanes.close()
   }
 
   #begin(request: KvPullRequest): IncomingTransfer {
@@ -103,14 +109,14 @@ export class PeerLink {
     const numBytes = transferBytes(request)
     this.#lastTransferId = (this.#lastTransferId + 1) >>> 0
     const transferId = this.#lastTransferId
-    const transfer = new IncomingTransfer({ transferId, key: randomBytes(KEY_BYTES), bytes: pool.take(numBytes), request, idleTimeoutMs }, (error) => this.#end(transfer, error))
+    const { token, requestId, epoch, modelFingerprint, numBlocks, blockBytes } = request
+    const key = randomBytes(KEY_BYTES)
+    const terms = PULL_METHOD.requestSerialize({ token, requestId, recovery: epoch.recovery, hop: epoch.hop, modelFingerprint, numBlocks, blockBytes, transferId })
+    const opening = Buffer.concat([encodeLaneHeader('open', transferId, { key, payloadBytes: terms.byteLength }), terms])
+    const transfer = new IncomingTransfer({ transferId, key, opening, bytes: pool.take(numBytes), request, idleTimeoutMs }, (error) => this.#end(transfer, error))
     this.#transfers.set(transferId, transfer)
-    const { token, requestId, epoch, modelFingerprint, numBlocks, blockBytes, isUrgent = false } = request
-    const opening = PULL_METHOD.requestSerialize({ token, requestId, recovery: epoch.recovery, hop: epoch.hop, modelFingerprint, numBlocks, blockBytes, transferId })
-    this.#lanes.send(0, [encodeLaneHeader('open', transferId, { key: transfer.key, payloadBytes: opening.byteLength }), opening])
-    this.#flow.begin({ transferId, numBytes, isUrgent })
+    this.#flow.begin({ transferId, numBytes })
     this.#ask()
-    this.#echo()
     return transfer
   }
 
@@ -119,39 +125,52 @@ export class PeerLink {
     const { transferId, key } = transfer
     if (!this.#transfers.delete(transferId)) return
     this.#flow.end(transferId)
-    this.#lanes.send(0, [encodeLaneHeader('end', transferId, { key, flag: error === null })])
+    const end = encodeLaneHeader('end', transferId, { key, flag: error === null })
+    this.#ends.set(transferId, end)
+    this.#lanes.send(0, [end])
     transfer.settle(error)
     this.#ask()
   }
 
-  /** Asks for what may be under way. */
+  /** Asks for what may be under way; on lane 0 each transfer is opened before on any other. What there is to say goes out at once. */
   #ask(): void {
+    const nowMs = performance.now()
     const byLane = new Map<number, Uint8Array[]>()
-    for (const want of this.#flow.wants(performance.now())) {
-      const messages = byLane.get(want.laneId) ?? []
-      messages.push(this.#wantMessage(want))
-      byLane.set(want.laneId, messages)
+    const say = (laneId: number, ...messages: readonly Uint8Array[]): void => void byLane.set(laneId, [...(byLane.get(laneId) ?? []), ...messages])
+    for (const transfer of this.#transfers.values()) if (this.#isMessageLaneOpen && transfer.opensOn(0)) say(0, transfer.opening)
+    if (this.#isEchoDue(nowMs)) {
+      this.#echoAskedMs = nowMs
+      say(0, encodeLaneHeader('echo', 0))
+    }
+    for (const want of this.#flow.wants(nowMs)) {
+      const transfer = this.#transfers.get(want.transferId)!
+      if (transfer.opensOn(want.laneId)) say(want.laneId, transfer.opening)
+      say(want.laneId, wantMessage(transfer, want))
     }
     for (const [laneId, messages] of byLane) this.#lanes.send(laneId, messages)
-    if (!this.#flow.isIdle) this.#lanes.ensure(this.#control.numLanes)
-  }
-
-  #wantMessage({ transferId, firstByte, numBytes, encoding, isUrgent }: Want): Uint8Array {
-    return encodeLaneHeader('want', transferId, { key: this.#transfers.get(transferId)!.key, firstByte, numBytes, encoding, flag: isUrgent })
+    if (!this.isIdle || this.#ends.size > 0) this.#lanes.ensure(this.#control.numLanes)
   }
 
   #opened(laneId: number, roundTripMs: number): void {
-    if (laneId === 0) {
-      if (this.kind === 'unix') this.#control.limitLanes(LOCAL_LANES)
-      this.#control.echoed(roundTripMs, performance.now())
-    }
     this.#flow.laneOpened(laneId)
+    if (laneId === 0) {
+      this.#isMessageLaneOpen = true
+      if (this.kind === 'unix') this.#control.useLocal()
+      this.#control.echoed(roundTripMs, performance.now())
+      this.#lanes.send(0, [...this.#ends.values()])
+    }
     this.#ask()
   }
 
   #lost(laneId: number): void {
-    if (laneId === 0) this.#echoAskedMs = null
     this.#flow.laneLost(laneId)
+    for (const transfer of this.#transfers.values()) transfer.laneLost(laneId)
+    if (laneId === 0) {
+      this.#isMessageLaneOpen = false
+      this.#echoAskedMs = null
+      // Whoever listens there next may be another process: the next pull finds out.
+      if (this.isIdle && this.#ends.size === 0) return this.fail(linkFailed(this.#options.kvAddress, 'its lanes were lost'))
+    }
     this.#ask()
   }
 
@@ -171,6 +190,7 @@ export class PeerLink {
     const transfer = this.#transfers.get(transferId)
     if (kind === 'frame') return this.#takeFrame(laneId, header, payload, isSummed)
     if (kind === 'echo') return this.#echoed()
+    if (kind === 'end') return void this.#ends.delete(transferId)
     if (kind === 'broken') return transfer && this.#end(transfer, linkFailed(kvAddress, 'the transfer was broken off'))
     if (kind !== 'refused') throw new Error(`a sender sent '${kind}'`)
     const reason = flag ? 'what is asked for is not what is offered' : 'this token opens nothing'
@@ -183,7 +203,7 @@ export class PeerLink {
     const want = this.#flow.expected(transferId, firstByte)
     if (transfer === undefined || want === undefined) return
     if (want.laneId !== laneId || want.numBytes !== numBytes || want.encoding !== encoding) throw new Error('a frame came that nobody asked for')
-    this.#lanes.worked()
+    this.#lanes.worked(laneId)
     for (const each of this.#transfers.values()) each.touch()
     if (isSummed && crc32(payload) !== checksum) return this.#spoiled(transfer, firstByte)
     if (encoding === 'raw') return this.#arrived(transfer, header)
@@ -206,12 +226,9 @@ export class PeerLink {
     else this.#end(transfer, error)
   }
 
-  /** Keeps measuring the round trip, and shows the sender that somebody is there, while there are transfers. */
-  #echo(): void {
-    clearTimeout(this.#echoTimer)
-    if (this.isIdle || this.#echoAskedMs !== null) return
-    this.#echoAskedMs = performance.now()
-    this.#lanes.send(0, [encodeLaneHeader('echo', 0)])
+  /** Echoes keep measuring the round trip while there are transfers; over a socket of this machine there is nothing to measure. */
+  #isEchoDue(nowMs: number): boolean {
+    return this.#isMessageLaneOpen && this.kind === 'tcp' && !this.isIdle && this.#echoAskedMs === null && nowMs >= this.#nextEchoMs
   }
 
   #echoed(): void {
@@ -219,16 +236,13 @@ export class PeerLink {
     const nowMs = performance.now()
     this.#control.echoed(nowMs - this.#echoAskedMs, nowMs)
     this.#echoAskedMs = null
-    this.#echoTimer = setTimeout(() => this.#echo(), ECHO_EVERY_MS)
+    this.#nextEchoMs = nowMs + ECHO_EVERY_MS
+    clearTimeout(this.#echoTimer)
+    // A timer may fire a little early.
+    if (!this.isIdle) this.#echoTimer = setTimeout(() => this.#ask(), ECHO_EVERY_MS + 1)
   }
 }
 
-/** The promise's outcome, or `kv_link_failed` as soon as the signal aborts. */
-function unlessAborted(promise: Promise<void>, signal: AbortSignal, kvAddress: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(linkFailed(kvAddress, 'the pull was given up'))
-    if (signal.aborted) return onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
+function wantMessage({ key }: IncomingTransfer, { transferId, firstByte, numBytes, encoding }: Want): Uint8Array {
+  return encodeLaneHeader('want', transferId, { key, firstByte, numBytes, encoding })
 }

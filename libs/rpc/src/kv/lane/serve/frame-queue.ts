@@ -1,8 +1,7 @@
-// Frames that one lane is to carry, in the order that they go out.
+// Frames that one lane is to carry, in the order in which they were asked for.
 //
-// 1. Frames of urgent transfers go before all others, whenever they were asked for.
-// 2. One frame at a time is with the socket, so that an urgent one waits for no more than that; the next few are encoded meanwhile.
-// 3. Frames of transfers that are over are dropped.
+// 1. About WRITE_AHEAD_BYTES are with the socket, whatever the receiver takes: enough for it to go on while the next frames are made.
+// 2. Frames of transfers that are over are dropped.
 import type { Socket } from 'node:net'
 import { crc32 } from 'node:zlib'
 import type { KvEncoding } from '@rubato/policy'
@@ -28,12 +27,12 @@ interface QueuedFrame extends WantedFrame {
 }
 
 const ENCODED_AHEAD = 3
+const WRITE_AHEAD_BYTES = 1 << 20
 
 export class FrameQueue {
   readonly #socket: Socket
   readonly #isSummed: boolean
-  readonly #urgent: QueuedFrame[] = []
-  readonly #others: QueuedFrame[] = []
+  readonly #frames: QueuedFrame[] = []
   #isSending = false
 
   /** `isSummed`: nothing below the lane checks what it carries. */
@@ -44,12 +43,11 @@ export class FrameQueue {
 
   /** Frames that wait. */
   get size(): number {
-    return this.#urgent.length + this.#others.length
+    return this.#frames.length
   }
 
-  add(frame: WantedFrame, isUrgent: boolean): void {
-    const queue = isUrgent ? this.#urgent : this.#others
-    queue.push({ ...frame, encoded: null })
+  add(frame: WantedFrame): void {
+    this.#frames.push({ ...frame, encoded: null })
     if (!this.#isSending) void this.#send()
   }
 
@@ -57,7 +55,7 @@ export class FrameQueue {
     this.#isSending = true
     for (let frame = this.#next(); frame !== null && !this.#socket.destroyed; frame = this.#next()) {
       const encoded = this.#encode(frame)
-      for (const ahead of [...this.#urgent, ...this.#others].slice(0, ENCODED_AHEAD)) void this.#encode(ahead)
+      for (const ahead of this.#frames.slice(0, ENCODED_AHEAD)) void this.#encode(ahead)
       try {
         await this.#write(frame, await encoded)
       } catch {
@@ -69,7 +67,7 @@ export class FrameQueue {
 
   #next(): QueuedFrame | null {
     for (;;) {
-      const frame = this.#urgent.shift() ?? this.#others.shift()
+      const frame = this.#frames.shift()
       if (frame === undefined) return null
       if (!frame.transfer.isOver) return frame
     }
@@ -83,7 +81,7 @@ export class FrameQueue {
     return frame.encoded
   }
 
-  /** Resolves once the socket has let go of it. */
+  /** Resolves once the socket takes more. */
   #write({ transfer, transferId, firstByte, numBytes, encoding }: QueuedFrame, { payload, encodeMs }: EncodedFrame): Promise<void> {
     if (transfer.isOver) return Promise.resolve()
     const checksum = this.#isSummed ? crc32(payload) : 0
@@ -96,6 +94,7 @@ export class FrameQueue {
         resolve()
       })
       this.#socket.uncork()
+      if (this.#socket.writableLength < WRITE_AHEAD_BYTES) resolve()
     })
   }
 }

@@ -4,6 +4,7 @@ import { encodeLaneHeader } from '../lane-message.ts'
 import type { LaneHeader, LaneMessageKind } from '../lane-message.ts'
 import { LaneReader } from '../lane-reader.ts'
 import { FrameQueue } from './frame-queue.ts'
+import type { JoinedLane } from './served-transfer.ts'
 import type { ServedTransfers } from './served-transfers.ts'
 
 export interface ServedLaneOptions {
@@ -19,7 +20,7 @@ export interface ServedLaneOptions {
 const MAX_PAYLOAD_BYTES = 64 * 1024
 const MAX_QUEUED_FRAMES = 16_384
 
-class ServedLane {
+class ServedLane implements JoinedLane {
   readonly #socket: Socket
   readonly #options: ServedLaneOptions
   readonly #frames: FrameQueue
@@ -31,6 +32,15 @@ class ServedLane {
     this.#frames = new FrameQueue(socket, options.isSummed)
   }
 
+  sayBroken(transferId: number): void {
+    this.#say('broken', transferId)
+  }
+
+  /** Its connection is closed. */
+  closed(): void {
+    this.#options.transfers.left(this)
+  }
+
   /** Throws when the message is none that a receiver sends. */
   take(header: LaneHeader, payload: Uint8Array): void {
     if (this.#hasGreeted === (header.kind === 'hello')) throw new Error('a lane begins with one hello')
@@ -39,7 +49,7 @@ class ServedLane {
         this.#hasGreeted = true
         return this.#say('welcome', 0, {}, this.#options.greet(payload))
       case 'echo':
-        this.#options.transfers.touched(this.#socket)
+        this.#options.transfers.touched(this)
         return this.#say('echo', header.transferId)
       case 'open':
         return this.#open(header, payload)
@@ -57,23 +67,23 @@ class ServedLane {
 
   #open({ transferId, key }: LaneHeader, payload: Uint8Array): void {
     const { transfers, peer } = this.#options
-    const refusal = transfers.open(payload, { key, peer, lane: this.#socket, onBroken: () => this.#say('broken', transferId) })
-    if (refusal !== null) this.#say('refused', transferId, { flag: refusal === 'mismatch' })
+    const answer = transfers.open(payload, { key, transferId, peer, lane: this })
+    if (answer === 'over') this.sayBroken(transferId)
+    else if (answer !== 'opened') this.#say('refused', transferId, { flag: answer === 'mismatch' })
   }
 
-  #want({ transferId, key, firstByte, numBytes, encoding, flag }: LaneHeader): void {
+  #want({ transferId, key, firstByte, numBytes, encoding }: LaneHeader): void {
     const transfer = this.#options.transfers.find(key)
-    if (transfer === null) return this.#say('broken', transferId)
+    // It is over, which was said already.
+    if (transfer === null) return
     if (this.#frames.size >= MAX_QUEUED_FRAMES || numBytes === 0 || firstByte + numBytes > transfer.numBytes) throw new Error('what is wanted cannot be had')
-    transfer.joined(this.#socket)
     transfer.touch()
-    this.#frames.add({ transfer, transferId, firstByte, numBytes, encoding }, flag)
+    this.#frames.add({ transfer, transferId, firstByte, numBytes, encoding })
   }
 
-  #end({ key, flag }: LaneHeader): void {
-    const transfer = this.#options.transfers.find(key)
-    if (flag) transfer?.finish()
-    else transfer?.break('the receiver left')
+  #end({ transferId, key, flag }: LaneHeader): void {
+    this.#options.transfers.ended(key, flag)
+    this.#say('end', transferId)
   }
 
   #say(kind: LaneMessageKind, transferId: number, fields: Partial<LaneHeader> = {}, payload: Uint8Array = new Uint8Array(0)): void {
@@ -102,5 +112,5 @@ export function serveLane(socket: Socket, options: ServedLaneOptions): void {
     }
   })
   socket.on('error', () => socket.destroy())
-  socket.on('close', () => options.transfers.left(socket))
+  socket.on('close', () => lane.closed())
 }

@@ -15,27 +15,38 @@ export interface ServeOptions {
   readonly onTransfer: OnKvTransfer
 }
 
+/** A lane that the receiver asks over. */
+export interface JoinedLane {
+  /** Tells the receiver that it will get no more of the transfer. */
+  readonly sayBroken: (transferId: number) => void
+}
+
+export interface ServedIdentity {
+  readonly peer: string
+  /** As the receiver calls it. */
+  readonly transferId: number
+  readonly onOver: () => void
+}
+
 /** Without any lane for this long the receiver has left. */
 const REJOIN_MS = 1_000
 
 export class ServedTransfer {
-  readonly peer: string
   /** The whole contents; rejects when they cannot be had. */
   readonly bytes: Promise<Uint8Array>
   readonly #claimed: ClaimedOffer
   readonly #options: ServeOptions
   readonly #startedMs = performance.now()
   readonly #idle: IdleTimer
-  readonly #onOver: (isSent: boolean) => void
-  readonly #lanes = new Set<object>()
+  readonly #identity: ServedIdentity
+  readonly #lanes = new Set<JoinedLane>()
   #rejoinTimer: NodeJS.Timeout | undefined
   #isOver = false
 
-  constructor(claimed: ClaimedOffer, peer: string, options: ServeOptions, onOver: (isSent: boolean) => void) {
-    this.peer = peer
+  constructor(claimed: ClaimedOffer, identity: ServedIdentity, options: ServeOptions) {
     this.#claimed = claimed
+    this.#identity = identity
     this.#options = options
-    this.#onOver = onOver
     const { offer, signal } = claimed
     this.#idle = new IdleTimer(options.stallTimeoutMs, () => this.break(`the receiver was silent for ${options.stallTimeoutMs} ms`))
     signal.addEventListener('abort', () => this.break('the offer was withdrawn'), { once: true })
@@ -61,40 +72,41 @@ export class ServedTransfer {
   }
 
   /** The receiver asks over this lane. */
-  joined(lane: object): void {
+  joined(lane: JoinedLane): void {
     this.#lanes.add(lane)
     clearTimeout(this.#rejoinTimer)
   }
 
-  isJoinedBy(lane: object): boolean {
+  isJoinedBy(lane: JoinedLane): boolean {
     return this.#lanes.has(lane)
   }
 
-  left(lane: object): void {
+  left(lane: JoinedLane): void {
     if (!this.#lanes.delete(lane) || this.#lanes.size > 0 || this.#isOver) return
     this.#rejoinTimer = setTimeout(() => this.break('the receiver left'), REJOIN_MS)
   }
 
   finish(): void {
-    if (!this.#settle(true)) return
+    if (!this.#settle()) return
     const { requestId, trace = null } = this.#claimed.offer
-    this.#options.onTransfer({ kind: 'sent', requestId, trace, peer: this.peer, numBytes: this.numBytes, transferMs: performance.now() - this.#startedMs })
+    this.#options.onTransfer({ kind: 'sent', requestId, trace, peer: this.#identity.peer, numBytes: this.numBytes, transferMs: performance.now() - this.#startedMs })
     this.#claimed.sent()
   }
 
   break(reason: string, cause?: unknown): void {
-    if (!this.#settle(false)) return
+    if (!this.#settle()) return
+    for (const lane of this.#lanes) lane.sayBroken(this.#identity.transferId)
     const { requestId, trace = null } = this.#claimed.offer
-    this.#options.onTransfer({ kind: 'send-broken', requestId, trace, peer: this.peer, reason })
+    this.#options.onTransfer({ kind: 'send-broken', requestId, trace, peer: this.#identity.peer, reason })
     this.#claimed.broken(reason, cause)
   }
 
-  #settle(isSent: boolean): boolean {
+  #settle(): boolean {
     if (this.#isOver) return false
     this.#isOver = true
     this.#idle.stop()
     clearTimeout(this.#rejoinTimer)
-    this.#onOver(isSent)
+    this.#identity.onOver()
     return true
   }
 }

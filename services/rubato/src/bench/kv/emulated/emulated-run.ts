@@ -28,11 +28,11 @@ export interface EmulatedRun {
   readonly messageDelaysMs: readonly number[]
 }
 
-/** As many ranges as an instance pulls at a time; every fifth is a prompt's last one, which a request waits for. */
+/** As many ranges as an instance pulls at a time; a prompt's last one is shorter. */
 const CONCURRENT_RANGES = 4
-const RANGE_BYTES = 1 << 20
-const LAST_RANGE_BYTES = 1 << 19
-const LAST_RANGE_EVERY = 5
+export const RANGE_BYTES = 1 << 20
+export const LAST_RANGE_BYTES = 1 << 19
+export const RANGES_PER_PROMPT = 5
 const MESSAGE_BYTES = 300
 const MESSAGE_EVERY_MS = 20
 const ECHO_EVERY_MS = 5
@@ -89,8 +89,8 @@ class EmulatedPeer {
 
   #begin(): void {
     this.#numTransfers++
-    const isUrgent = this.#numTransfers % LAST_RANGE_EVERY === 0
-    this.#flow.begin({ transferId: this.#numTransfers, numBytes: isUrgent ? LAST_RANGE_BYTES : RANGE_BYTES, isUrgent })
+    const isLast = this.#numTransfers % RANGES_PER_PROMPT === 0
+    this.#flow.begin({ transferId: this.#numTransfers, numBytes: isLast ? LAST_RANGE_BYTES : RANGE_BYTES })
   }
 
   #echo(): void {

@@ -1,20 +1,15 @@
 // A link used in one way, whatever it is like: what adaptation is compared with.
-import type { KvEncoding, LinkControl } from '@rubato/policy'
+import type { LinkControl } from '@rubato/policy'
 
-export interface FixedUse {
-  readonly numLanes: number
-  readonly frameBytes: number
-  readonly windowBytes: number
-  readonly encoding: KvEncoding
-}
+export type FixedUse = Pick<LinkControl, 'numLanes' | 'frameBytes' | 'windowBytes'>
 
-export function fixedControl({ numLanes, frameBytes, windowBytes, encoding }: FixedUse, wireRatio: (encoding: KvEncoding) => number): LinkControl {
+export function fixedControl({ numLanes, frameBytes, windowBytes }: FixedUse): LinkControl {
   return {
     numLanes,
     frameBytes,
     windowBytes,
-    encoding,
-    wireRatio,
+    encoding: 'raw',
+    wireRatio: () => 1,
     asked: (_isIdle, nowMs) => ({ askedMs: nowMs, deliveredBytes: 0, deliveredMs: nowMs, firstAskedMs: nowMs }),
     received: () => {},
     echoed: () => {},
