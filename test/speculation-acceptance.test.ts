@@ -70,7 +70,7 @@ async function draftAlong(controller: SpeculationController, temperature: number
       labelled.push(one)
       learn(controller, acceptanceClass(temperature), one)
     }
-    for (const { handle, tree } of drafts!.trees) open.push({ handle, tree: controller.estimated(acceptanceClass(temperature), tree, 0), tokenIds: [] })
+    for (const { handle, tree } of drafts!.trees) open.push({ handle, tree: controller.estimated(acceptanceClass(temperature), tree, { leastGrown: 0, depth: DEPTH }), tokenIds: [] })
   }
   const draft = (): NonNullable<StepCommand['draft']> => ({ handles, depth: DEPTH, width: 2, calibration: controller.calibration(acceptanceClass(temperature)) })
   take(await step({

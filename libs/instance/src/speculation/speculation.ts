@@ -7,8 +7,8 @@
 //    speculator are asked for once its tokens are committed, and the next step waits for as long as that can pay (remote/).
 // 3. Draft nodes change how far a step gets, never what is emitted: dropping any of this is always right.
 // 4. A step that the controller lets pass goes as without speculation: nobody is looked at, nothing is made for it.
-import { SpeculationController, acceptanceClass, depthOf, prunedTree, runBucket } from '@rubato/policy'
-import type { CandidateTree, CellWork, DecodeWork, DraftSource, MeasuredTime, ProposalShape, SpeculatingSequence, SpeculationPolicy, VerifyPlan } from '@rubato/policy'
+import { SpeculationController, acceptanceClass, depthOf, numGrown, prunedTree, runBucket } from '@rubato/policy'
+import type { CellWork, DecodeWork, DraftSource, MeasuredTime, ProposalShape, SpeculatingSequence, SpeculationPolicy, VerifyPlan } from '@rubato/policy'
 import type { DraftWish, StepDrafts, StepResult, StepTokens, TokenTree } from '@rubato/model'
 import type { PlannedStep } from '../batch/planned-step.ts'
 import type { RunningSet } from '../batch/running-set.ts'
@@ -138,16 +138,17 @@ export class Speculation {
     const limits = { depth, width, leastProbability, leastGrown, calibration: this.#controller.calibration(classOf(upcoming[0]!)) }
     this.#source = this.#controller.chooseSource(wanted.length, clock.model)
     if (this.#source === 'local') return { handles: wanted.map(({ slot }) => slot!.handle), ...limits }
-    remote?.plan(wanted, { ...limits, patienceMs: this.#controller.patienceMs(snapshot, clock.model) })
+    // A speculator grows whatever it draws.
+    remote?.plan(wanted, { ...limits, leastProbability: Math.max(leastProbability, leastGrown / 3), patienceMs: this.#controller.patienceMs(snapshot, clock.model) })
     return undefined
   }
 
   /** Trees of a speculator. */
-  takeRemote({ trees, work, leastProbability, elapsedMs, isTypical, isFirst }: RemoteArrival, nowMs: number): void {
+  takeRemote({ trees, work, depth, leastProbability, elapsedMs, isTypical, isFirst }: RemoteArrival, nowMs: number): void {
     if (isFirst) this.#controller.forgetRemote()
     for (const { sequence, tree } of trees) {
       const candidates = { ...tree, pathProbability: new Float64Array(tree.tokenIds.length) }
-      const estimated = this.#controller.estimated(classOf(sequence), candidates, leastProbability)
+      const estimated = this.#controller.estimated(classOf(sequence), candidates, { leastGrown: leastProbability, depth })
       this.#proposalsOf(sequence, nowMs).draft = new ProposedTree({ source: 'draft', tree: estimated, slot: sequence.slot!, rootTokens: tree.numTokens })
       this.#hasProposals = true
       this.#parts.spans.proposed(sequence.request, 'remote', { nowMs, elapsedMs, nodes: tree.tokenIds.length })
@@ -277,6 +278,7 @@ export class Speculation {
     this.#draftProblem ??= problem
     this.#counters.draftMsTotal += draftMs
     const emitted = new Map(tokens.map(({ handle, tokenIds }) => [handle, tokenIds.length]))
+    const limits = { leastGrown: command.draft?.leastGrown ?? 0, depth: command.draft?.depth ?? 0 }
     let areKnown = trees.length > 0
     let levels = 0
     let nodes = 0
@@ -286,20 +288,15 @@ export class Speculation {
       const proposals = this.#proposalsOf(sequence, nowMs)
       areKnown &&= proposals.wasDrafted
       proposals.wasDrafted = true
-      const estimated = this.#controller.estimated(classOf(sequence), tree, command.draft?.leastGrown ?? 0)
+      const estimated = this.#controller.estimated(classOf(sequence), tree, limits)
       proposals.draft = new ProposedTree({ source: 'draft', tree: estimated, slot: sequence.slot!, rootTokens: sequence.totalTokens + (emitted.get(handle) ?? 0) })
       this.#hasProposals = true
       this.#parts.spans.proposed(sequence.request, 'local', { nowMs, elapsedMs: draftMs, nodes: tree.tokenIds.length })
-      nodes += numGrown(tree, command.draft)
+      nodes += numGrown(tree, limits)
       levels = Math.max(levels, depthOf(tree, tree.tokenIds.length))
     }
     if (areKnown) this.#controller.observeDraft({ numSequences: trees.length, levels, nodes }, this.#measured(draftMs, draftCpuMs))
   }
-}
-
-/** Nodes of a draft that something was to grow from. */
-function numGrown({ pathProbability }: CandidateTree, wish: DraftWish | undefined): number {
-  return pathProbability.reduce((count, probability) => count + Number(probability >= (wish?.leastGrown ?? 0)), 0)
 }
 
 /** One run per bucket of rows; all context is counted with the first, since it costs the same in each. */

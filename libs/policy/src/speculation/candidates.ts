@@ -27,6 +27,23 @@ export function depthOf({ parents }: Pick<CandidateTree, 'parents'>, numNodes: n
   return deepest
 }
 
+/** How far a tree is grown: from no node less likely, to no level beyond. */
+export interface GrowthLimits {
+  readonly leastGrown: number
+  readonly depth: number
+}
+
+/** Nodes that something was to grow from, the root not included. O(nodes). */
+export function numGrown({ parents, pathProbability }: Pick<CandidateTree, 'parents' | 'pathProbability'>, { leastGrown, depth }: GrowthLimits): number {
+  const depths = new Int32Array(parents.length)
+  let count = 0
+  for (let node = 0; node < parents.length; node += 1) {
+    depths[node] = (parents[node] === ROOT ? 0 : depths[parents[node]!]!) + 1
+    count += Number(pathProbability[node]! >= leastGrown && depths[node]! < depth)
+  }
+  return count
+}
+
 /** The first `numNodes` nodes without those deeper than `maxDepth`: still closed under parents. */
 export function prunedTree(tree: Pick<CandidateTree, 'tokenIds' | 'parents'>, numNodes: number, maxDepth: number): { readonly tokenIds: readonly number[]; readonly parents: readonly number[] } {
   if (depthOf(tree, numNodes) <= maxDepth) return { tokenIds: tree.tokenIds.slice(0, numNodes), parents: tree.parents.slice(0, numNodes) }

@@ -6,7 +6,7 @@
 // 3. With the policy `off` nothing is asked, learnt or allocated; a policy that found nothing to gain lets most steps pass unasked.
 import { predictCellMs } from '../cost-model/model.ts'
 import type { DecodeWork, StepCostModel } from '../cost-model/model.ts'
-import type { CandidateTree, DecidedNode } from './candidates.ts'
+import type { CandidateTree, DecidedNode, GrowthLimits } from './candidates.ts'
 import type { Calibration } from './calibration.ts'
 import { AcceptanceBook, NUM_CLASSES } from './controller/acceptance-book.ts'
 import type { DraftWork } from './controller/draft-cost.ts'
@@ -75,10 +75,10 @@ export class SpeculationController {
     return this.#lookups.propose(this.#shape, acceptanceClass, chains, maxTokens)
   }
 
-  /** A draft model's tree with this instance's estimates for the class. `leastGrown`: nothing was grown from nodes less likely. */
-  estimated(acceptanceClass: number, tree: CandidateTree, leastGrown: number): CandidateTree {
+  /** A draft model's tree, grown within these limits, with this instance's estimates for the class. */
+  estimated(acceptanceClass: number, tree: CandidateTree, limits: GrowthLimits): CandidateTree {
     const estimated = this.#acceptance.estimated(acceptanceClass, tree)
-    this.#acceptance.observeTree(acceptanceClass, estimated, leastGrown)
+    this.#acceptance.observeTree(acceptanceClass, estimated, limits)
     return estimated
   }
 
@@ -111,6 +111,7 @@ export class SpeculationController {
       sequences, budgetTokens,
       stepMs: (numNodes) => time.predictMs(numNodes),
       nodeMs: time.perNodeMs,
+      numPlainRuns: this.#runCostOf(model).numMeasured({ batch: sequences.length, nodes: 0, contextTokensSum: 0 }),
       trial: this.#shape.kind === 'draft' ? this.#shape.trial : null,
       stepNumber: this.#stepNumber,
     })

@@ -45,7 +45,7 @@ export interface RemoteWish extends Pick<DraftAsk, 'depth' | 'width' | 'calibrat
 }
 
 /** Trees that came, and how long after they were asked for. */
-export interface RemoteTrees extends Pick<DraftAnswer, 'trees'>, Pick<DraftAsk, 'leastProbability'> {
+export interface RemoteTrees extends Pick<DraftAnswer, 'trees'>, Pick<DraftAsk, 'depth' | 'leastProbability'> {
   readonly elapsedMs: number
   /** It drafted for what it knew but for what was new: its time is what later asks will take. */
   readonly isTypical: boolean
@@ -198,8 +198,8 @@ export class RemoteDrafts {
   }
 }
 
-function nothing({ ask: { leastProbability } }: OpenAsk, elapsedMs: number): RemoteTrees {
-  return { trees: [], leastProbability, elapsedMs, isTypical: false, isFirst: false }
+function nothing({ ask: { depth, leastProbability } }: OpenAsk, elapsedMs: number): RemoteTrees {
+  return { trees: [], depth, leastProbability, elapsedMs, isTypical: false, isFirst: false }
 }
 
 /** What the speculator lacks of the sequence; it counts as told from now on. */

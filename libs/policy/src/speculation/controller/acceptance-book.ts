@@ -3,9 +3,9 @@
 import { FRESH_CALIBRATION, FRESH_GREEDY_CALIBRATION, conditionalAcceptance } from '../calibration.ts'
 import type { Calibration } from '../calibration.ts'
 import { ROOT, reestimated } from '../candidates.ts'
-import type { CandidateTree, DecidedNode } from '../candidates.ts'
+import type { CandidateTree, DecidedNode, GrowthLimits } from '../candidates.ts'
 import { CalibrationLearner } from './curve-learner.ts'
-import { TreeHistogram } from './tree-histogram.ts'
+import { MAX_DEPTH, TreeHistogram } from './tree-histogram.ts'
 import type { TreeCurve } from './tree-histogram.ts'
 
 /** Greedy, low and high temperature. */
@@ -15,7 +15,6 @@ export function acceptanceClass(temperature: number): number {
   return temperature === 0 ? 0 : temperature <= 0.7 ? 1 : 2
 }
 
-const MAX_DEPTH = 16
 const MAX_RANK = 4
 /** A mean begins at its prior with this weight, and forgets over about this many nodes. */
 const PRIOR_WEIGHT = 6
@@ -98,9 +97,9 @@ export class AcceptanceBook {
     return reestimated(tree, (rank, gap) => conditionalAcceptance(calibration, rank, gap))
   }
 
-  /** A tree as `estimated` gave it, of which nothing was grown below this path probability. */
-  observeTree(classIndex: number, tree: CandidateTree, leastGrown: number): void {
-    this.#classes[classIndex]!.trees.observe(tree, leastGrown)
+  /** A tree as `estimated` gave it, that was grown so far. */
+  observeTree(classIndex: number, tree: CandidateTree, limits: GrowthLimits): void {
+    this.#classes[classIndex]!.trees.observe(tree, limits)
   }
 
   /** Adds what recent trees of the class would bring, times `share`, to the curve. */

@@ -5,16 +5,18 @@ import { needOf } from './need.ts'
 import { candidatesOf, demandsAt, expectedOf, likelyNodes, noNodes, selected, uniformPlan } from './verify-question.ts'
 import type { VerifyQuestion } from './verify-question.ts'
 
-/** Trials of sizes verify 1 node to about twice as many as seem best, and this many where nothing seems to pay. */
-const LEAST_TRIAL_SIZES = 5
+/** Trials of sizes verify half to twice as many nodes as seem best, and of at least so many sizes. */
+const LEAST_TRIAL_SIZES = 3
 /** Most nodes per sequence, so that all trees are one run; and further such runs. */
 const RUN_NODES: readonly number[] = [7, 31]
 /** Shares of the linear price of a node at which trees are cut: no cost is quite linear. */
 const PRICE_SHARES: readonly number[] = [1, 0.6, 1.6]
-/** One step in so many is a plain one: what it costs must stay known. More often where verifying gains no more than this. */
-const PLAIN_STEPS = 160
+/** One step in so many is a plain one: what it costs must stay known. More often where verifying gains no more than this, and until it was measured so often at this load. */
+const PLAIN_STEPS = 256
 const CLOSE_RATIO = 1.25
 const CLOSE_PLAIN_STEPS = 48
+const KNOWN_PLAIN_RUNS = 6
+const NEW_PLAIN_STEPS = 6
 
 interface Rated {
   readonly plan: VerifyPlan
@@ -34,7 +36,7 @@ export function chooseNodes(question: VerifyQuestion): VerifyPlan {
     if (place > 0 && most <= RUN_NODES[place - 1]!) break
     for (const share of PRICE_SHARES) {
       const plan = cut(question, Math.min(runNodes, fair), Math.max(best.goodput, plain.goodput), share)
-      for (const variant of [plan, withAll(question, plan)]) {
+      for (const variant of [plan, withAll(question, plan, place === 0 ? 1 : RUN_NODES[place - 1]! + 1)]) {
         if (variant === null) continue
         const rated = rate(question, variant)
         if (isBetter(rated, best)) best = rated
@@ -42,13 +44,18 @@ export function chooseNodes(question: VerifyQuestion): VerifyPlan {
     }
   }
   if (trial?.verifies === 'sizes') return uniformPlan(question, trialSize(question, best.plan))
-  const every = best.goodput < CLOSE_RATIO * plain.goodput ? CLOSE_PLAIN_STEPS : PLAIN_STEPS
-  return trial === null && best.deficit >= plain.deficit && stepNumber % every === 0 ? plain.plan : best.plan
+  const isPlainDue = trial === null && best.deficit >= plain.deficit && stepNumber % plainSteps(question, best.goodput / plain.goodput) === 1
+  return isPlainDue ? plain.plan : best.plan
+}
+
+function plainSteps({ numPlainRuns }: VerifyQuestion, gainRatio: number): number {
+  if (numPlainRuns < KNOWN_PLAIN_RUNS) return NEW_PLAIN_STEPS
+  return gainRatio < CLOSE_RATIO ? CLOSE_PLAIN_STEPS : PLAIN_STEPS
 }
 
 function trialSize({ sequences, stepNumber }: VerifyQuestion, { numNodes }: VerifyPlan): number {
   const mean = numNodes.reduce((sum, count) => sum + count, 0) / sequences.length
-  return 1 + ((7 * stepNumber) % Math.max(LEAST_TRIAL_SIZES, Math.ceil(2 * mean)))
+  return Math.max(1, Math.floor(mean / 2)) + ((7 * stepNumber) % Math.max(LEAST_TRIAL_SIZES, Math.ceil(1.5 * mean)))
 }
 
 function rate(question: VerifyQuestion, plan: VerifyPlan): Rated {
@@ -79,15 +86,16 @@ function cut(question: VerifyQuestion, maxNodes: number, goodput: number, priceS
   return selected(demandsAt(question, question.stepMs(numNodes), maxNodes), { budgetTokens, minProbability })
 }
 
-/** The same plan with a node for those that have none, so that there is no plain run beside that of the trees; null: nothing changes. */
-function withAll({ budgetTokens, sequences }: VerifyQuestion, plan: VerifyPlan): VerifyPlan | null {
+/** The same plan with at least so many nodes for all that have them, so that there is no smaller run beside that of the trees; null: nothing changes. */
+function withAll({ budgetTokens, sequences }: VerifyQuestion, plan: VerifyPlan, leastNodes: number): VerifyPlan | null {
   let left = budgetTokens - sequences.length - plan.numNodes.reduce((sum, count) => sum + count, 0)
   let changed = false
   const numNodes = plan.numNodes.map((count, index) => {
-    if (count > 0 || left === 0 || candidatesOf(sequences[index]!) === 0) return count
-    left -= 1
+    const more = Math.min(leastNodes, candidatesOf(sequences[index]!)) - count
+    if (more <= 0 || more > left) return count
+    left -= more
     changed = true
-    return 1
+    return count + more
   })
   return changed ? { numNodes, neededNodes: plan.neededNodes, expectedTokens: expectedOf(sequences, numNodes) } : null
 }

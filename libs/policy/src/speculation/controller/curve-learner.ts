@@ -1,6 +1,7 @@
 // Learns the acceptance curves of one class of requests online: logistic regression by recursive least squares with forgetting.
 //
 // 1. Only nodes whose parent was accepted are evidence: below a rejected node nothing was decided.
+// 2. Forgetting is of what is being seen: gaps that do not occur for a while leave the curve as certain there as it was.
 import { sigmoid, signedGap } from '../calibration.ts'
 import type { AcceptanceCurve, Calibration } from '../calibration.ts'
 
@@ -12,7 +13,7 @@ export interface AcceptanceEvidence {
 }
 
 /** The past is forgotten over about this many nodes of a rank. */
-const MEMORY = 250
+const MEMORY = 50
 /** How far a fresh curve may be off. */
 const BIAS_DOUBT = 1
 const SLOPE_DOUBT = 0.5
@@ -43,16 +44,17 @@ class CurveLearner {
     const expected = sigmoid(this.#bias + this.#slope * signed)
     const biasGain = this.#biasVariance + this.#covariance * signed
     const slopeGain = this.#covariance + this.#slopeVariance * signed
-    const variance = 1 / Math.max(LEAST_VARIANCE, expected * (1 - expected)) + biasGain + slopeGain * signed
+    const certainty = Math.max(LEAST_VARIANCE, expected * (1 - expected))
+    const spread = biasGain + slopeGain * signed
+    const variance = 1 / certainty + spread
     // The residual in logits, as if the curve were its tangent here.
-    const step = (Number(accepted) - expected) / Math.max(LEAST_VARIANCE, expected * (1 - expected)) / variance
+    const step = (Number(accepted) - expected) / certainty / variance
     this.#bias += biasGain * step
     this.#slope = Math.max(0, this.#slope + slopeGain * step)
-    const forgetting = 1 + 1 / MEMORY
-    this.#biasVariance = Math.min(BIAS_DOUBT ** 2, forgetting * (this.#biasVariance - (biasGain * biasGain) / variance))
-    this.#slopeVariance = Math.min(SLOPE_DOUBT ** 2, forgetting * (this.#slopeVariance - (slopeGain * slopeGain) / variance))
-    const most = Math.sqrt(this.#biasVariance * this.#slopeVariance)
-    this.#covariance = Math.max(-most, Math.min(most, forgetting * (this.#covariance - (biasGain * slopeGain) / variance)))
+    const shrink = 1 / variance - 1 / (MEMORY * spread)
+    this.#biasVariance -= shrink * biasGain * biasGain
+    this.#covariance -= shrink * biasGain * slopeGain
+    this.#slopeVariance -= shrink * slopeGain * slopeGain
     this.#weight = Math.min(MEMORY, this.#weight + 1)
   }
 }

@@ -55,3 +55,18 @@ test('a kind of run that is dearer than its neighbours is known to be', () => {
     assert.ok(Math.abs(predictedMs / ms - 1) < 0.04, `${nodes} nodes: ${predictedMs} for ${ms}`)
   }
 })
+
+test('a profile that is wrong about nodes is put right within forty steps, and what plain runs cost is not drawn along', () => {
+  const seed = testSeed(102)
+  const random = seededRandom(seed)
+  const cell = { fixedMs: 1, perTokenMs: 1, perPairMs: 0 }
+  // In truth a node costs its floor.
+  const runCost = new RunCost({ decode: { fixedMs: 20, perSequenceMs: 0.06, perNodeMs: 1, perContextTokenMs: 0 }, cell, correctionRatio: 1 })
+  const truthMs = (nodes: number): number => 20 + 0.06 * (32 + nodes)
+  const measure = (nodes: number): void => runCost.observe([{ batch: 32, nodes, contextTokensSum: 0 }], truthMs(nodes) * (0.9 + 0.2 * random.next()))
+  for (let step = 0; step < 40; step++) measure(step % 8 === 0 ? 0 : 32 * (1 + random.int(8)))
+  for (const nodes of [0, 64, 256]) {
+    const ratio = runCost.predictMs([{ batch: 32, nodes, contextTokensSum: 0 }]) / truthMs(nodes)
+    assert.ok(Math.abs(ratio - 1) < 0.15, `seed ${seed}: ${nodes} nodes: ${ratio} of the cost`)
+  }
+})

@@ -13,16 +13,17 @@ const NODE = 4
 const CONTEXT_TOKEN = 5
 const NUM_FEATURES = 6
 
-/** Of a plain decode of one sequence, in the order above: how far the profile may be off, and the least that each costs. */
-const DOUBTS: readonly number[] = [0.3, 0.1, 0.3, 0.15, 0.08, 1e-4]
+/** How far the profile may be off: of what it says, and of a plain decode of one sequence, in the order above; and the least that each costs. */
+const PROFILE_DOUBT = 0.5
+const DOUBTS: readonly number[] = [0.1, 0.01, 0.1, 0.02, 0.02, 1e-4]
 const LEAST: readonly number[] = [0.02, 0.003, 0.02, 0.003, 0.003, 0]
-/** A profile that saw no verification, or too few steps to tell, is not believed that nodes are next to free. */
-const LEAST_GUESSED_NODE = 0.04
+/** A node is a row as a sequence's last token is one: a profile that saw no verification, or too few to tell, is not believed that it is next to free. */
+const NODE_PER_SEQUENCE = 0.5
 
 /** Runs of 1, 2-3, 4-7, ... sequences with 0, 1, 2-3, 4-7, ... nodes each are of a kind: no cost is quite linear. */
 const NUM_KINDS = 8
 /** A kind's residual follows the newest measurement by this much, the first ones from 1 and not at once. */
-const RESIDUAL_WEIGHT = 0.1
+const RESIDUAL_WEIGHT = 0.05
 const GUESS_WEIGHT = 2
 
 export class RunCost {
@@ -35,13 +36,18 @@ export class RunCost {
   constructor({ decode, correctionRatio }: StepCostModel) {
     const { fixedMs, perSequenceMs, perNodeMs, perContextTokenMs } = decode
     const plainMs = Math.max(1e-6, fixedMs + perSequenceMs)
-    const guesses = [fixedMs, perSequenceMs, fixedMs, perSequenceMs, Math.max(perNodeMs, LEAST_GUESSED_NODE * plainMs), perContextTokenMs]
-    this.#cost = new LearntCost(guesses.map((guess, place): CostTerm => ({ guess: guess * correctionRatio, doubt: DOUBTS[place]! * plainMs * correctionRatio, least: LEAST[place]! * plainMs * correctionRatio })))
+    const guesses = [fixedMs, perSequenceMs, fixedMs, perSequenceMs, Math.max(perNodeMs, NODE_PER_SEQUENCE * perSequenceMs), perContextTokenMs]
+    this.#cost = new LearntCost(guesses.map((guess, place): CostTerm => ({ guess: guess * correctionRatio, doubt: (PROFILE_DOUBT * guess + DOUBTS[place]! * plainMs) * correctionRatio, least: LEAST[place]! * plainMs * correctionRatio })))
   }
 
   /** Of one more node in a run that is there anyway. */
   get perNodeMs(): number {
     return this.#cost.costOf(NODE)
+  }
+
+  /** Runs like this one that were measured by themselves. */
+  numMeasured(run: DecodeWork): number {
+    return this.#numSeen[kindOf(run)]!
   }
 
   /** Several runs, one after the other; those without sequences are none. No nodes: a plain run. */
@@ -58,8 +64,8 @@ export class RunCost {
   observe(runs: readonly DecodeWork[], measuredMs: number): void {
     const features = this.#features.fill(0)
     for (const run of runs) add(features, run)
-    if (runs.length === 1 && measuredMs > 0) this.#correct(kindOf(runs[0]!), measuredMs / this.#cost.predict(features))
     this.#cost.observe(features, measuredMs)
+    if (runs.length === 1 && measuredMs > 0) this.#correct(kindOf(runs[0]!), measuredMs / this.#cost.predict(features))
   }
 
   #correct(kind: number, residual: number): void {

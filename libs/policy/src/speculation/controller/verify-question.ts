@@ -11,6 +11,8 @@ export interface VerifyQuestion {
   readonly stepMs: (numNodes: Int32Array) => number
   /** Of one more node in a run that is there anyway. */
   readonly nodeMs: number
+  /** Plain runs that were measured at this load. */
+  readonly numPlainRuns: number
   /** A trial's trees are on hand. */
   readonly trial: Trial | null
   /** Steps with decodes so far. */
