@@ -3,7 +3,7 @@ import type { SimRequestRecord } from '../../cluster/index.ts'
 
 export interface Circumstances {
   readonly nowMs: number
-  /** As many instances died in the run as a suspect may cost. */
+  /** As many instances died in the run, or seemed to, as a suspect may cost. */
   readonly mayBeQuarantined: boolean
 }
 

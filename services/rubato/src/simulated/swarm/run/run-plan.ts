@@ -15,7 +15,7 @@ import type { Visits } from '../coverage/transitions.ts'
 import { longRequest } from '../draw/draw-requests.ts'
 import type { PlannedRequest, SwarmPlan } from '../draw/plan.ts'
 import { aim } from '../faults/aim.ts'
-import { durationMs } from '../faults/fault.ts'
+import { durationMs, numDeathsOf } from '../faults/fault.ts'
 import type { Fault, FaultKind, Strike } from '../faults/fault.ts'
 import { damagedPulls } from '../faults/kv-damage.ts'
 import { strike } from '../faults/strike.ts'
@@ -231,7 +231,7 @@ class PlanRun {
   #ended(record: SimRequestRecord): void {
     this.#invariants.tokens.onEnd(record)
     if (record.end !== 'failed') return
-    const numDeaths = this.#strikes.filter(({ fault: { kind } }) => kind === 'kill' || kind === 'kill-engine').length
+    const numDeaths = this.#strikes.reduce((sum, { fault }) => sum + numDeathsOf(fault), 0)
     if (!refusalIsRight(record, { nowMs: this.#world.nowMs(), mayBeQuarantined: numDeaths >= this.#plan.fleet.migrationLimit })) {
       this.#verdict.fail('dropped', `${record.requestId} failed: ${record.error}`, [record.requestId])
     }
