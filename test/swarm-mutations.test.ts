@@ -18,6 +18,7 @@ const MAX_SEEDS = 40
 const FOUND: Readonly<Record<MutationName, Found>> = {
   'skipped epoch check': { seed: 2, invariants: ['fencing'] },
   'double free': { seed: 1, invariants: ['conservation'] },
+  'lost dispatch': { seed: 1, invariants: ['unfinished'] },
   'lost abort': { seed: 1, invariants: ['leak'] },
   'ignored lease': { seed: 2, invariants: ['leak', 'unfinished'] },
   'dropped commit reply': { seed: 2, invariants: ['leak', 'unfinished'] },
