@@ -1,6 +1,7 @@
 // The instances as their load reports tell them: aggregates, no requests.
 //
-// 1. What was silent for STALE_MS is not acted on: it is greeted again, and takes part with its next report.
+// 1. Only members are heard: of another one nobody would tell that it is gone.
+// 2. What was silent for STALE_MS is not acted on: it is greeted again, and takes part with its next report.
 import type { Address } from '@rubato/actor'
 import type { LoadMessage } from '@rubato/instance'
 import type { MigrationInstance } from '@rubato/policy'
@@ -31,7 +32,8 @@ export class KnownInstances {
   }
 
   hear(load: LoadMessage, nowMs: number): void {
-    const known = this.#byAddress.get(load.address) ?? null
+    const known = this.#byAddress.get(load.address)
+    if (known === undefined) return
     const isSameLife = known !== null && known.load.incarnation === load.incarnation
     const hasPreempted = isSameLife && load.preemptionsTotal > known.load.preemptionsTotal
     this.#byAddress.set(load.address, {

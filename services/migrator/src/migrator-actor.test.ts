@@ -69,6 +69,10 @@ test('instances are greeted until they report, and again when they fall silent',
   rig.sent.length = 0
   rig.round()
   assert.deepEqual(rig.greeted(), [])
+  rig.load('a', FULL)
+  rig.load('b', FREE)
+  rig.round()
+  assert.deepEqual([rig.sent, rig.actor.snapshot().models], [[], []], 'last words of who is gone')
 })
 
 test('a full instance is told to give one request at a time, each on fresh reports of both', () => {

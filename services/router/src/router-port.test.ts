@@ -24,7 +24,7 @@ const text: PromptText = {
 }
 
 function liveRouter() {
-  const config = { maxConcurrentRequests: 10, queueSize: 10, queueTimeoutMs: 1000, migrationLimit: 3, dispatch: leastLoaded, helloTo: [], timing: ROUTER_TIMING }
+  const config = { maxConcurrentRequests: 10, queueSize: 10, queueTimeoutMs: 1000, migrationLimit: 3, dispatch: leastLoaded, helloTo: ['instance/a'], timing: ROUTER_TIMING }
   const actor = new RouterActor({ config, models: [MODEL], validateSampling })
   const sent: InstanceMessage[] = []
   const sinkErrors: unknown[] = []

@@ -53,6 +53,9 @@ const doubleFree: MakeMutation = () => (hosted) => {
   return { actor: hosted.actor, effects: changedPort(hosted.effects, 'engine', { effect }) }
 }
 
+/** Nobody is ever told of a request: it never ends, and whoever runs the cluster must not wait for that. */
+const lostDispatch: MakeMutation = () => (hosted) => (isRouter(hosted) ? changed(hosted, { wish: (effect) => (said(effect, 'generate') === null ? effect : null) }) : hosted)
+
 /** Routers forget to tell instances of clients that left. */
 const lostAbort: MakeMutation = () => (hosted) => (isRouter(hosted) ? changed(hosted, { wish: (effect) => (said(effect, 'abort') === null ? effect : null) }) : hosted)
 
@@ -121,6 +124,7 @@ const secondLedger: MakeMutation = () => (hosted) => {
 export const MUTATIONS = {
   'skipped epoch check': skippedEpochCheck,
   'double free': doubleFree,
+  'lost dispatch': lostDispatch,
   'lost abort': lostAbort,
   'ignored lease': ignoredLease,
   'dropped commit reply': droppedCommitReply,

@@ -23,7 +23,9 @@ import { StepBuilder } from './step-builder.ts'
 import type { StepClock } from './step-clock.ts'
 
 type PrefillJob =
-  | { readonly kind: 'waiting' | 'prompt'; readonly request: InstanceRequest }
+  /** Shown to the policy with this much of its prompt in the prefix index. */
+  | { readonly kind: 'waiting'; readonly request: InstanceRequest; readonly hitTokens: number }
+  | { readonly kind: 'prompt'; readonly request: InstanceRequest }
   | { readonly kind: 'replay'; readonly sequence: Sequence }
 
 export interface PlannerParts {
@@ -199,7 +201,7 @@ export class StepPlanner {
       freeSlots -= request.live.length
       promisedBlocks += cost.availableBlocksUsed
       promisedTokens += request.promptLen - cost.hitTokens
-      this.#addJob({ kind: 'waiting', request }, {
+      this.#addJob({ kind: 'waiting', request, hitTokens: cost.hitTokens }, {
         handle: request.live[0]!.slot!.handle,
         cellTokens: cellSizes(cost.hitTokens, request.promptLen, config.shape.cellTokens),
         contextTokens: cost.hitTokens,
@@ -237,16 +239,17 @@ export class StepPlanner {
       this.#jobs.delete(handle)
       if (job.kind === 'replay') builder.addReplayCells(job.sequence, numCells, cellTokens)
       else {
-        if (job.kind === 'waiting' && !this.#admit(job.request, builder, nowMs)) return
+        if (job.kind === 'waiting' && !this.#admit(job, builder, nowMs)) return
         // One cell per step where its KV moves on: what one cell wrote travels while the next is computed.
         builder.addPromptCells(job.request, job.request.handOff === null ? numCells : 1, cellTokens)
       }
     }
   }
 
-  #admit(request: InstanceRequest, builder: StepBuilder, nowMs: number): boolean {
+  /** False: not in this step. Whoever was admitted before it may have taken blocks that it was to share: its cells would be others than those granted. */
+  #admit({ request, hitTokens }: Extract<PrefillJob, { readonly kind: 'waiting' }>, builder: StepBuilder, nowMs: number): boolean {
     const { waiting, running, admission } = this.#parts
-    if (request.live.length > this.#freeSequences) return false
+    if (request.live.length > this.#freeSequences || admission.cost(request).hitTokens !== hitTokens) return false
     const cost = admission.reserve(request, { isAlone: running.numSequences === 0, hits: 'cells' })
     if (cost === null) return false
     waiting.remove(request)

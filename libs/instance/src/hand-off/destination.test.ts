@@ -171,6 +171,16 @@ test('a reservation is ended with word to the source when it fell silent', () =>
   assert.deepEqual(toSource(driver, 'declined').map(({ reason, epoch }) => [reason, epoch]), [['link_failed', EPOCH]])
 })
 
+test('a silent source is told every second what is reserved for it', () => {
+  const driver = destination()
+  driver.deliver(reserve(handed('a')), SOURCE)
+  driver.advance(3_500)
+  assert.equal(toSource(driver, 'reserved').length, 4)
+  driver.deliver({ kind: 'abort', requestId: 'a', epoch: EPOCH, sequence: null }, SOURCE)
+  driver.advance(3_500)
+  assert.deepEqual([heldBlocksOf(driver), toSource(driver, 'reserved').length, toSource(driver, 'declined').length], [0, 4, 0])
+})
+
 test('an abort of an older recovery is stale', () => {
   const driver = destination()
   driver.deliver(reserve(handed('a', { epoch: { recovery: 2, hop: 0 } })), SOURCE)

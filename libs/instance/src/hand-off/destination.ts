@@ -11,7 +11,8 @@
 //    preempted here.
 // 2. Reserved blocks are held by the reservation's slots, and past its end until no install writes them any more.
 // 3. A live request gets room at once or not at all, and what it grows by with the offer of it.
-// 4. What was answered to a hand-off stays answered: a taken one is taken for every repeat, a declined one never runs here.
+// 4. A source that is silent for a second is told what is reserved for it: one that knows nothing of it answers with an abort.
+// 5. What was answered to a hand-off stays answered: a taken one is taken for every repeat, a declined one never runs here.
 import type { Address, Completion } from '@rubato/actor'
 import type { BlockPool } from '@rubato/kv'
 import type { Admission } from '../batch/admission.ts'
@@ -146,7 +147,7 @@ export class HandOffDestination {
     request.numSpans = isLive ? MOVED_SPANS * (epoch.hop + 1) : 0
     this.#reservations.set(requestId, new Reservation(request, { source: from, kvAddress, isLive, blockSize: config.shape.blockSize, nowMs }))
     this.#numWaiting++
-    timer.wakeBy(nowMs + SILENCE_MS, nowMs)
+    timer.wakeBy(nowMs + REPEAT_MS, nowMs)
   }
 
   offer(message: OfferMessage, from: Address, nowMs: number): void {
@@ -251,7 +252,7 @@ export class HandOffDestination {
       else if (nowMs >= lastHeardMs + SILENCE_MS) {
         this.#close(reservation)
         this.#decline(source, requestId, epoch, 'link_failed')
-      }
+      } else if (reservation.phase === 'reserved' && nowMs >= lastHeardMs + REPEAT_MS) this.#sayReserved(reservation)
     }
     if (this.#reservations.size > 0) this.#parts.timer.wakeBy(nowMs + REPEAT_MS, nowMs)
   }

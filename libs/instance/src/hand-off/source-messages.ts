@@ -1,6 +1,8 @@
 // What the source of a hand-off says to its destination.
+import type { Address } from '@rubato/actor'
 import type { EffectList } from '../effects.ts'
 import type { InstanceConfig } from '../instance-config.ts'
+import type { Epoch } from '../messages.ts'
 import type { Offer, OutgoingHandOff } from './outgoing.ts'
 
 export interface SourceMessageParts {
@@ -36,7 +38,7 @@ export class SourceMessages {
     this.#parts.effects.send(outgoing.to, outgoing.handOffMessage())
   }
 
-  abort(outgoing: OutgoingHandOff, sequence: number | null): void {
-    this.#parts.effects.send(outgoing.to, { kind: 'abort', requestId: outgoing.request.message.requestId, epoch: outgoing.epoch, sequence })
+  abort(to: Address, { requestId, epoch }: { readonly requestId: string; readonly epoch: Epoch }, sequence: number | null): void {
+    this.#parts.effects.send(to, { kind: 'abort', requestId, epoch, sequence })
   }
 }

@@ -160,12 +160,29 @@ test('a destination that is gone with the hand-off leaves the request to the rou
   const driver = handedOver()
   driver.deliver({ kind: 'member-gone', address: PEER }, 'cluster')
   driver.deliver({ kind: 'resend', requestId: 'a', epoch: EPOCH, sequence: 0, fromIndex: 0 })
-  assert.equal(driver.choice('a').numRepeated, 1)
   driver.advance(9_900)
   assert.equal(heldBlocksOf(driver), 5)
   driver.advance(200)
   driver.runToIdle()
   assert.deepEqual([heldBlocksOf(driver), driver.choice('a').tokenIds.length], [0, 1])
+})
+
+test('its router is told every second who holds the request, and has it freed when it has no use for it', () => {
+  const driver = handedOver()
+  driver.deliver({ kind: 'member-gone', address: PEER }, 'cluster')
+  driver.advance(2_500)
+  assert.equal(driver.choice('a').numRepeated, 3)
+  driver.deliver({ kind: 'abort', requestId: 'a', epoch: EPOCH, sequence: null })
+  driver.runToIdle()
+  driver.advance(2_500)
+  assert.deepEqual([heldBlocksOf(driver), driver.choice('a').numRepeated, toPeer(driver, 'abort').length], [0, 3, 0])
+})
+
+test('a destination that reserved what is not handed over any more is told to free it', () => {
+  const driver = handedOver()
+  driver.deliver({ kind: 'abort', requestId: 'a', epoch: EPOCH, sequence: null })
+  reserved(driver)
+  assert.deepEqual(toPeer(driver, 'abort').map(({ requestId, epoch, sequence }) => [requestId, epoch, sequence]), [['a', EPOCH, null], ['a', EPOCH, null]])
 })
 
 test('a choice that ended with its first token goes along with its end; when all did, the room is given back', () => {

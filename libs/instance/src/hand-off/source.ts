@@ -4,7 +4,7 @@
 //   admitted | moved -> reserving -> streaming -> handed -> (taken) gone
 //                           |            |           |
 //                           +------------+           +-- declined under the raised epoch --> kept
-//                           |                        +-- destination gone: a prompt after 10 s, a live request at once --> dropped
+//                           |                        +-- destination gone: a prompt on its router's word or after 10 s, a live request at once --> dropped
 //                           +-- declined, no answer for 10 s, three failed offers of one range, destination gone --> kept
 //                           +-- live: preempted, a choice ended --> kept
 //
@@ -13,7 +13,8 @@
 // 2. Every offered block stays unchanged until its request is taken, kept or gone: the slot of the running prompt holds
 //    it, and pins do from the prompt's end on.
 // 3. Nothing is offered before `reserved`: a destination without room lets the prompt wait here, with its blocks.
-// 4. A live request that is kept goes on under a hop above the one that it was to have there: that promise is never used again.
+// 4. A destination that has room for what this instance has no part in any more is told so: it missed the abort.
+// 5. A live request that is kept goes on under a hop above the one that it was to have there: that promise is never used again.
 import type { Address, Completion, EffectId } from '@rubato/actor'
 import type { BlockPool } from '@rubato/kv'
 import type { RunningSet } from '../batch/running-set.ts'
@@ -25,6 +26,7 @@ import type { EngineSlot } from '../request/engine-slot.ts'
 import type { InstanceRequest } from '../request/request.ts'
 import type { MoveEnd } from '../migration/migrations.ts'
 import { nextStage } from '../migration/stages.ts'
+import type { Outbox } from '../report/outbox.ts'
 import type { SharedTimer } from '../report/shared-timer.ts'
 import { OutgoingHandOff } from './outgoing.ts'
 import type { BlockRange, Offer, OutgoingTrack } from './outgoing.ts'
@@ -45,6 +47,7 @@ export interface SourceParts {
   readonly pool: BlockPool
   readonly running: RunningSet
   readonly effects: EffectList
+  readonly outbox: Outbox
   readonly timer: SharedTimer
   /** Frees all of a request that is another instance's now. */
   readonly drop: (request: InstanceRequest, nowMs: number) => void
@@ -144,18 +147,19 @@ export class HandOffSource {
     if (outgoing === null) return
     this.#forget(outgoing)
     if (outgoing.live !== null) this.#parts.onMoveEnd(outgoing, 'ended', nowMs)
-    if (outgoing.goneAtMs === null) this.#say.abort(outgoing, null)
+    if (outgoing.goneAtMs === null) this.#sayAbort(outgoing, null)
   }
 
   choiceLeft({ handOff: outgoing, state }: InstanceRequest, index: number, nowMs: number): void {
     if (outgoing === null) return
     if (outgoing.live !== null && state !== 'handing') this.#keepAndTell(outgoing, 'ended', nowMs)
-    else this.#say.abort(outgoing, index)
+    else this.#sayAbort(outgoing, index)
   }
 
   reserved(message: ReservedMessage, from: Address, nowMs: number): void {
     const outgoing = this.#answered(message, from, nowMs)
-    if (outgoing === null || compareEpochs(message.epoch, outgoing.epoch) !== 0 || outgoing.phase !== 'reserving') return
+    if (outgoing === null) return this.#say.abort(from, message, null)
+    if (compareEpochs(message.epoch, outgoing.epoch) !== 0 || outgoing.phase !== 'reserving') return
     outgoing.phase = 'streaming'
     outgoing.skipHeld(message.numHeldBlocks)
     this.#advance(outgoing, nowMs)
@@ -194,7 +198,8 @@ export class HandOffSource {
       else if (outgoing.live !== null && !outgoing.request.isOrphan) this.#lose(outgoing, nowMs)
       else {
         outgoing.goneAtMs = nowMs
-        this.#parts.timer.wakeBy(nowMs + SILENCE_MS, nowMs)
+        this.#askRouter(outgoing)
+        this.#parts.timer.wakeBy(nowMs + REPEAT_MS, nowMs)
       }
     }
   }
@@ -226,7 +231,8 @@ export class HandOffSource {
     const { phase, goneAtMs, request } = outgoing
     if (goneAtMs !== null) {
       if (nowMs >= goneAtMs + SILENCE_MS) this.#parts.drop(request, nowMs)
-      return goneAtMs + SILENCE_MS
+      else this.#askRouter(outgoing)
+      return Math.min(goneAtMs + SILENCE_MS, nowMs + REPEAT_MS)
     }
     if (phase !== 'handed' && nowMs >= outgoing.lastHeardMs + SILENCE_MS) {
       this.#keepAndTell(outgoing, 'silent', nowMs)
@@ -242,6 +248,11 @@ export class HandOffSource {
     this.#handOverIfReady(outgoing, nowMs)
     const repeatMs = outgoing.lastSaidMs + REPEAT_MS
     return repeatMs > nowMs ? repeatMs : nowMs + REPEAT_MS
+  }
+
+  /** It computes the request anew, or has no use for it: then its abort got lost, and it says so again. */
+  #askRouter({ request }: OutgoingHandOff): void {
+    for (const sequence of request.sequences) this.#parts.outbox.add(sequence, sequence.log.unheard())
   }
 
   #begin(request: InstanceRequest, to: Address, maxStages: number | null, nowMs: number): void {
@@ -330,8 +341,12 @@ export class HandOffSource {
     offer.effectId = null
   }
 
+  #sayAbort({ to, epoch, request: { message: { requestId } } }: OutgoingHandOff, sequence: number | null): void {
+    this.#say.abort(to, { requestId, epoch }, sequence)
+  }
+
   #keepAndTell(outgoing: OutgoingHandOff, end: MoveEnd, nowMs: number): void {
-    this.#say.abort(outgoing, null)
+    this.#sayAbort(outgoing, null)
     this.#keep(outgoing, end, nowMs)
   }
 

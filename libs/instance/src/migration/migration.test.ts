@@ -196,6 +196,7 @@ test('a router that has not heard of the move is passed on; when the new owner d
   driver.deliver({ kind: 'taken', requestId: 'a', epoch: RAISED }, PEER)
   driver.deliver({ kind: 'resend', requestId: 'a', epoch: EPOCH, sequence: 0, fromIndex: 3 })
   driver.deliver({ kind: 'abort', requestId: 'a', epoch: EPOCH, sequence: null })
+  driver.deliver({ kind: 'abort', requestId: 'a', epoch: RAISED, sequence: null }, 'instance/c')
   assert.deepEqual([sentTo(driver, PEER, 'resend').map(({ epoch, fromIndex }) => [epoch, fromIndex]), sentTo(driver, PEER, 'abort').map(({ epoch }) => epoch)], [[[RAISED, 3]], [RAISED]])
   driver.deliver({ kind: 'member-gone', address: PEER }, 'cluster')
   assert.equal(sentTo(driver, 'router/r1', 'refused').length, 1)

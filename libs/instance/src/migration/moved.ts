@@ -1,7 +1,8 @@
 // Live requests that moved from here: their routers may not have heard yet, and ask this instance.
 //
 // 1. Bounded: past 1024 entries the oldest goes. What is forgotten is only slower to be repaired: the router sees no progress.
-// 2. What is passed on carries the epoch of the new owner, who passes it on in turn.
+// 2. What is passed on carries the epoch of the new owner, who passes it on in turn. What names a later epoch than the one that
+//    the request moved under is about a later stay: to pass it on could come full circle to who owns it now.
 import type { Address } from '@rubato/actor'
 import type { EffectList } from '../effects.ts'
 import type { AbortMessage, Epoch, ResendMessage } from '../messages.ts'
@@ -64,7 +65,7 @@ export class MovedRequests {
 
   #of({ requestId, epoch }: AbortMessage | ResendMessage, from: Address): Moved | null {
     const moved = this.#entries.get(requestId)
-    if (moved === undefined || moved.to === from || epoch.recovery !== moved.epoch.recovery) return null
+    if (moved === undefined || moved.to === from || epoch.recovery !== moved.epoch.recovery || epoch.hop > moved.epoch.hop) return null
     return moved
   }
 }

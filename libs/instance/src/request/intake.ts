@@ -96,7 +96,7 @@ export class Intake {
     book.adopt(request, from, nowMs)
     for (const sequence of request.sequences) {
       sequence.log.rewind(fromIndices[sequence.index] ?? 0)
-      outbox.add(sequence, sequence.log.runFrom(0) ?? { firstIndex: sequence.log.length, tokenIds: [], logprobs: null, finish: null })
+      outbox.add(sequence, sequence.log.unheard())
     }
   }
 

@@ -81,6 +81,11 @@ export class TokenLog {
     return { firstIndex, tokenIds: this.#tokenIds.slice(firstIndex), logprobs: this.#logprobsOf(firstIndex), finish: this.#finish }
   }
 
+  /** What its router may lack, be it nothing: it tells who has the choice. */
+  unheard(): LoggedRun {
+    return this.runFrom(0) ?? { firstIndex: this.#tokenIds.length, tokenIds: [], logprobs: null, finish: null }
+  }
+
   /** The log as it is handed to another instance; logprobs are whole or null. */
   handOver(): Pick<HandedSequence, 'tokenIds' | 'logprobs' | 'ackedIndex' | 'finish'> {
     return { tokenIds: this.#tokenIds.slice(), logprobs: this.#logprobsOf(0), ackedIndex: this.#ackedIndex, finish: this.#finish }

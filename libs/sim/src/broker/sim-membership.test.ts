@@ -93,6 +93,19 @@ test('a name that is in use stays with its holder', () => {
   assert.deepEqual([second.stays, second.fatal.length], [[], 1])
 })
 
+test('who stands still while it waits for its former lease to end asks once more before it gives the name up', () => {
+  const { world, memberOf } = clusterOf()
+  const former = memberOf('a')
+  world.runFor(100)
+  former.process.kill()
+  former.link.close()
+  const next = memberOf('a')
+  world.runFor(0.1)
+  next.process.freeze(5_000)
+  world.runFor(6_000)
+  assert.deepEqual([next.fatal, next.stays.length], [[], 1])
+})
+
 test('who stands still too long is fenced at the thaw, before it does anything, and comes back under a new address', () => {
   const { world, memberOf, observerOf } = clusterOf()
   const { heard } = observerOf('o')

@@ -45,13 +45,14 @@ export class SimMembership {
       if (how === 'released') this.#held.delete(member.address)
       onLost(how)
     }
-    const attempt = (): void => acquireLease(this.#surroundings, terms, (acquisition) => {
+    // A process that stood still between question and answer asks once more: what it was told is of the past.
+    const attempt = (askedMs = process.nowMs()): void => acquireLease(this.#surroundings, terms, (acquisition) => {
       if (acquisition.kind === 'held') {
         this.#held.set(member.address, acquisition.lease)
         onHeld(acquisition.lease)
       } else if (acquisition.kind === 'unanswered') onRefused('nats_unavailable')
-      else if (process.nowMs() >= giveUpMs) onRefused('already_exists')
-      else process.schedule(times.retryEveryMs, attempt)
+      else if (askedMs >= giveUpMs) onRefused('already_exists')
+      else process.schedule(times.retryEveryMs, () => attempt())
     }, lost)
     attempt()
   }

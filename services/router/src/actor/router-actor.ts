@@ -8,7 +8,7 @@
 //    reorder, and through any number of them.
 // 2. Nothing leaks: when a request ends every structure forgets it, at once unless a paused client has events to collect.
 // 3. An accepted request is never dropped for load.
-import type { Actor, Completion, Incoming } from '@rubato/actor'
+import type { Actor, Address, Completion, Incoming } from '@rubato/actor'
 import { cancel, pause, resume } from './endings.ts'
 import { admitWaiting } from './admission.ts'
 import { onTokenized, submit } from './intake.ts'
@@ -33,7 +33,7 @@ export class RouterActor implements Actor<RouterMessage, RouterEffect> {
   }
 
   start(_nowMs: number): readonly RouterEffect[] {
-    for (const address of this.#state.parts.config.helloTo) this.#state.outbox.send(address, { kind: 'hello' })
+    for (const address of this.#state.parts.config.helloTo) this.#welcome(address)
     return this.#state.outbox.take()
   }
 
@@ -109,11 +109,15 @@ export class RouterActor implements Actor<RouterMessage, RouterEffect> {
       case 'located':
         return onLocated(state, message, from, nowMs)
       case 'member-joined':
-        state.outbox.send(message.address, { kind: 'hello' })
-        return
+        return this.#welcome(message.address)
       case 'member-lost':
         return onMemberLost(state, message.address, nowMs)
     }
+  }
+
+  #welcome(address: Address): void {
+    this.#state.instances.join(address)
+    this.#state.outbox.send(address, { kind: 'hello' })
   }
 
   #signal(message: ClientSignalMessage, nowMs: number): void {

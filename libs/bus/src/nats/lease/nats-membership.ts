@@ -39,9 +39,11 @@ export class NatsMembership implements Membership {
     const terms = { key: leaseKey(member), value: encodeMember(member), survivesBroker: true }
     const giveUpMs = now() + times.ttlMs + JOIN_SLACK_MS
     for (;;) {
+      const askedMs = now()
       const lease = await acquireLease(this.#surroundings, terms).catch(brokerSilent)
       if (lease !== null) return this.#keep(member, lease)
-      if (now() >= giveUpMs) {
+      // A process that stood still meanwhile asks once more: what it was told is of the past.
+      if (askedMs >= giveUpMs) {
         throw new RubatoError('already_exists', `the ${member.kind} name ${member.name} is in use in this cluster: give each process its own`)
       }
       await sleep(times.retryEveryMs)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Epoch } from '@rubato/instance'
+import { idleLoad } from '@rubato/testing'
 import { codes, finishOf, Rig } from '../fixtures/router-rig.ts'
 
 function refuseSuperseded(rig: Rig, heldEpoch: Epoch | null): void {
@@ -25,7 +26,18 @@ function held(rig: Rig, router: string): void {
 test('an instance that joins is greeted', () => {
   const rig = new Rig()
   rig.receive({ kind: 'member-joined', address: 'instance/a@1' })
-  assert.deepEqual(rig.sent, [{ to: 'instance/a@1', payload: { kind: 'hello' } }])
+  assert.deepEqual(rig.greeted, ['instance/a@1'])
+})
+
+test('an instance is believed once membership tells of it: nobody would tell that another one is gone', () => {
+  const rig = new Rig()
+  const address = 'instance/a'
+  rig.receive(idleLoad('a'), address)
+  assert.deepEqual([rig.actor.instances(), rig.actor.canServe()], [[], false])
+  rig.receive({ kind: 'member-joined', address })
+  assert.deepEqual(rig.greeted, [address], 'so that it reports again')
+  rig.receive(idleLoad('a'), address)
+  assert.equal(rig.actor.canServe(), true)
 })
 
 test('a lost lease takes every incarnation at its address at once, and nothing from there is believed again', () => {

@@ -1,10 +1,12 @@
-// The instances this router knows, from their own reports.
+// The instances this router knows: members of the cluster, as their own reports tell them.
 //
 // 1. One record per live incarnation. A restart under the same id yields a new record; the old one is handed back, with
 //    the requests that were lost.
 // 2. A report of an incarnation that was declared gone is ignored for RESURRECT_MS: it was on its way when it died. After
 //    that it is believed, for then the declaration was wrong.
 // 3. An address whose lease was lost is never used again: whatever still comes from there is ignored for good.
+// 4. Only members are believed. An instance may have been declared gone before this router heard of it: nobody would ever tell
+//    that such a one is lost. Whoever joins is greeted, so that a report which came too early comes again.
 import type { Address } from '@rubato/actor'
 import type { GoneMessage, InstanceRole, LoadMessage } from '@rubato/instance'
 import type { FleetSnapshot } from './stats.ts'
@@ -28,7 +30,7 @@ export interface InstanceView {
 }
 
 export interface Heard {
-  /** null: the report is of an incarnation that is gone. */
+  /** null: the report is of an incarnation that is gone, or of no member. */
   readonly instance: Instance | null
   /** The incarnation it replaces. */
   readonly lost: Instance | null
@@ -46,6 +48,7 @@ interface Counters {
 export class InstanceRegistry {
   readonly #instances = new Map<string, Instance>()
   readonly #gone = new Map<string, { readonly incarnation: number; readonly atMs: number }>()
+  readonly #members = new Set<Address>()
   readonly #lostAddresses = new Set<Address>()
   /** Per fingerprint: counters of incarnations that are no more, so that sums never fall. Its keys are the models ever served. */
   readonly #past = new Map<string, Counters>()
@@ -77,6 +80,11 @@ export class InstanceRegistry {
     return [...this.#instances.values()].filter((instance) => instance.load?.modelFingerprint === fingerprint && !instance.draining)
   }
 
+  /** A lease was taken at this address. */
+  join(address: Address): void {
+    if (!this.#lostAddresses.has(address)) this.#members.add(address)
+  }
+
   /** Any sign of life. Creates the record of an incarnation not seen before. */
   hear(instanceId: string, incarnation: number, address: Address, nowMs: number): Heard {
     const known = this.#instances.get(instanceId)
@@ -84,7 +92,7 @@ export class InstanceRegistry {
       known.lastHeardMs = nowMs
       return { instance: known, lost: null }
     }
-    if (this.#lostAddresses.has(address) || (known !== undefined && known.incarnation > incarnation) || this.#isGone(instanceId, incarnation, nowMs)) return { instance: null, lost: null }
+    if (!this.#members.has(address) || (known !== undefined && known.incarnation > incarnation) || this.#isGone(instanceId, incarnation, nowMs)) return { instance: null, lost: null }
     if (known !== undefined) this.#retire(known)
     const instance: Instance = {
       id: instanceId, incarnation, address, load: null, draining: false, lastHeardMs: nowMs,
@@ -118,6 +126,7 @@ export class InstanceRegistry {
 
   /** The lease at this address is lost. The records that were there. */
   removeAt(address: Address): Instance[] {
+    this.#members.delete(address)
     this.#lostAddresses.add(address)
     forgetOldest(this.#lostAddresses)
     const lost = [...this.#instances.values()].filter((instance) => instance.address === address)

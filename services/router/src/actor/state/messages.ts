@@ -122,7 +122,7 @@ export interface RouterConfig {
   /** Instances that died in a row as they began a request, after which it fails `request_quarantined`; >= 1. */
   readonly migrationLimit: number
   readonly dispatch: DispatchPolicy
-  /** Announced to at start, so that they report their load at once. In a cluster, membership says who is there. */
+  /** Members from the start, greeted so that they report their load at once. In a cluster, membership says who is there. */
   readonly helloTo: readonly Address[]
   readonly timing: RouterTiming
 }

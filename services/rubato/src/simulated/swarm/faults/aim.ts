@@ -31,7 +31,7 @@ export function aim(kind: FaultKind, targets: Targets, random: RandomStream): Fa
   const fragile = isShipping && random.next() < 0.6 ? shippers : busyInstances
   switch (kind) {
     case 'kill-instance':
-      return at(fragile, (name) => ({ kind: 'kill', name, restartMs: between(200, 4000) }))
+      return at(fragile, (name) => ({ kind: 'kill', name, restartMs: between(200, 4000), ...(random.next() < 0.7 ? { lagFactor: 20 + 100 * random.next() } : {}) }))
     case 'kill-router':
       return at(busyRouters, (name) => ({ kind: 'kill', name, restartMs: between(200, 3000) }))
     case 'kill-migrator':

@@ -1,4 +1,5 @@
 // What can go wrong. A wish says what kind of thing shall happen and about when; a strike says what happened to whom.
+import { LEASE_TIMES } from '@rubato/bus/lease'
 import type { InstanceRole } from '@rubato/instance'
 import type { LinkFaults } from '../../cluster/index.ts'
 
@@ -10,7 +11,8 @@ export const FAULT_KINDS = [
 export type FaultKind = (typeof FAULT_KINDS)[number]
 
 export type Fault =
-  | { readonly kind: 'kill'; readonly name: string; readonly restartMs: number }
+  /** lagFactor: when its lease ends words take so many times longer, and what is recovered then meets late ones. @default 1 */
+  | { readonly kind: 'kill'; readonly name: string; readonly restartMs: number; readonly lagFactor?: number }
   | { readonly kind: 'kill-engine'; readonly name: string }
   | { readonly kind: 'freeze'; readonly name: string; readonly forMs: number }
   | { readonly kind: 'partition'; readonly names: readonly string[]; readonly forMs: number }
@@ -37,11 +39,14 @@ export interface Strike {
   readonly fault: Fault
 }
 
+/** After a kill: the others notice its lease's end within this time. */
+export const LAG = { fromMs: 1400, forMs: 1800 } as const
+
 /** How long its effect lasts, what it restarts included. */
 export function durationMs(fault: Fault): number {
   switch (fault.kind) {
     case 'kill':
-      return fault.restartMs
+      return Math.max(fault.restartMs, fault.lagFactor === undefined ? 0 : LAG.fromMs + LAG.forMs)
     case 'broker':
       return fault.downMs
     case 'freeze':
@@ -56,4 +61,12 @@ export function durationMs(fault: Fault): number {
     case 'set-role':
       return 0
   }
+}
+
+/** Instances that it ends, as routers see it: who is cut off or stands still for longer than its lease allows is as good as dead. */
+export function numDeathsOf(fault: Fault): number {
+  const endsStay = fault.kind === 'kill' || fault.kind === 'kill-engine' || ((fault.kind === 'freeze' || fault.kind === 'partition') && fault.forMs >= LEASE_TIMES.fenceAfterMs)
+  if (!endsStay) return 0
+  const names = fault.kind === 'partition' ? fault.names : [fault.name]
+  return names.filter((name) => name.startsWith('i')).length
 }

@@ -1,5 +1,6 @@
 // Makes a fault happen now, and end when its time is over.
 import type { SimCluster } from '../../cluster/index.ts'
+import { LAG } from './fault.ts'
 import type { Fault } from './fault.ts'
 import type { Weather } from './weather.ts'
 
@@ -14,7 +15,9 @@ export function strike(fault: Fault, { cluster, weather, slowness }: Struck): vo
   const { world } = cluster
   switch (fault.kind) {
     case 'kill':
-      return cluster.kill(fault.name, { restartMs: fault.restartMs })
+      cluster.kill(fault.name, { restartMs: fault.restartMs })
+      if (fault.lagFactor !== undefined) world.schedule(LAG.fromMs, () => weather.disturb({ latencyFactor: fault.lagFactor! }, LAG.forMs))
+      return
     case 'kill-engine':
       return cluster.killEngine(fault.name)
     case 'freeze':

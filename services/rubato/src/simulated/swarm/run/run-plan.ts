@@ -15,7 +15,7 @@ import type { Visits } from '../coverage/transitions.ts'
 import { longRequest } from '../draw/draw-requests.ts'
 import type { PlannedRequest, SwarmPlan } from '../draw/plan.ts'
 import { aim } from '../faults/aim.ts'
-import { durationMs } from '../faults/fault.ts'
+import { durationMs, numDeathsOf } from '../faults/fault.ts'
 import type { Fault, FaultKind, Strike } from '../faults/fault.ts'
 import { damagedPulls } from '../faults/kv-damage.ts'
 import { strike } from '../faults/strike.ts'
@@ -178,14 +178,15 @@ class PlanRun {
 
   #serve(): void {
     const lastArrivalMs = this.#startMs + (this.#plan.requests.at(-1)?.arrivalMs ?? 0)
-    for (;;) {
-      const limitMs = Math.max(lastArrivalMs, this.#calmMs) + END_LIMIT_MS - this.#world.nowMs()
-      const isDone = this.#world.runUntil(() => this.#isBroken || (!this.#isWorking && this.#numWishes === 0), Math.max(0, limitMs))
-      if (isDone) return
-      if (this.#world.nowMs() < Math.max(lastArrivalMs, this.#calmMs) + END_LIMIT_MS && limitMs > 0) continue
-      const open = [...this.#records.keys()].filter(({ end }) => end === null).map(({ requestId }) => requestId)
-      return this.#verdict.fail('unfinished', `${open.length} requests have not ended ${END_LIMIT_MS / 1000} s after the last fault: ${open.join(' ')}`, open)
+    const limitMs = (): number => Math.max(lastArrivalMs, this.#calmMs) + END_LIMIT_MS
+    const isOver = (): boolean => this.#isBroken || (!this.#isWorking && this.#numWishes === 0)
+    // A fault that strikes meanwhile puts the limit off.
+    for (let untilMs = 0; untilMs < limitMs(); ) {
+      untilMs = limitMs()
+      if (this.#world.runUntil(isOver, untilMs - this.#world.nowMs())) return
     }
+    const open = [...this.#records.keys()].filter(({ end }) => end === null).map(({ requestId }) => requestId)
+    this.#verdict.fail('unfinished', `${open.length} requests have not ended ${END_LIMIT_MS / 1000} s after the last fault: ${open.join(' ')}`, open)
   }
 
   /** Nothing is held any more: within a lease period, or within an orphan's time where a router was lost. */
@@ -230,7 +231,7 @@ class PlanRun {
   #ended(record: SimRequestRecord): void {
     this.#invariants.tokens.onEnd(record)
     if (record.end !== 'failed') return
-    const numDeaths = this.#strikes.filter(({ fault: { kind } }) => kind === 'kill' || kind === 'kill-engine').length
+    const numDeaths = this.#strikes.reduce((sum, { fault }) => sum + numDeathsOf(fault), 0)
     if (!refusalIsRight(record, { nowMs: this.#world.nowMs(), mayBeQuarantined: numDeaths >= this.#plan.fleet.migrationLimit })) {
       this.#verdict.fail('dropped', `${record.requestId} failed: ${record.error}`, [record.requestId])
     }
