@@ -24,6 +24,8 @@ import { SharedTimer } from './report/shared-timer.ts'
 
 const BUSY_REPORT_MS = 200
 const IDLE_REPORT_MS = 1000
+/** Routers learn this soon what another of them sent: each sees its own requests only, and would pick the same instance as the others. */
+const NEWS_REPORT_MS = 20
 const ORPHAN_TTL_MS = 10_000
 
 type StepState = { readonly kind: 'idle' | 'drafting' } | { readonly kind: 'running'; readonly effectId: EffectId; readonly step: PlannedStep; readonly startMs: number }
@@ -74,6 +76,7 @@ export class InstanceActor implements Actor<InstanceMessage, InstanceEffect> {
     switch (message.kind) {
       case 'generate':
         this.#routers.hear(from)
+        if (this.#routers.size > 1) this.#reports.wakeBy(nowMs + NEWS_REPORT_MS, nowMs)
         return intake.generate(message, from, { isDraining, nowMs })
       case 'begin':
         return held.begin(message, from)

@@ -7,6 +7,10 @@ const MAX_ROUTERS = 256
 export class KnownRouters {
   readonly #addresses = new Set<Address>()
 
+  get size(): number {
+    return this.#addresses.size
+  }
+
   /** True when it was not known. */
   hear(address: Address): boolean {
     const isNew = !this.#addresses.delete(address)

@@ -20,6 +20,18 @@ test('load has the context of what runs, and the head of the line counts in free
   assert.deepEqual([report.contextTokens, report.freenessBlocks], [10, 64 - 3 - 3])
 })
 
+test('what one router sent the others are told within 20 ms; a single router is not told what it knows', () => {
+  for (const numRouters of [1, 2]) {
+    const driver = instanceFixture()
+    for (let index = 1; index <= numRouters; index++) driver.deliver({ kind: 'hello' }, `router/r${index}`)
+    driver.deliver(generateMessage('a', { promptLen: 10 }), 'router/r1')
+    const sentBefore = driver.sent.length
+    driver.advance(20)
+    const told = driver.sent.slice(sentBefore).filter(({ payload }) => payload.kind === 'load').map(({ to }) => to)
+    assert.deepEqual(told, numRouters === 1 ? [] : ['router/r1', 'router/r2'])
+  }
+})
+
 test('a role is reported, changed and reported at once', () => {
   const driver = instanceFixture({ role: 'prefill' })
   assert.equal(loadOf(driver).role, 'prefill')
