@@ -48,7 +48,7 @@ function refusal(changes: Readonly<Record<string, unknown>>): { field: string | 
 test('what a scenario leaves out is filled in with the defaults of the product', () => {
   const scenario = read(PLAIN)
   const [variant] = scenario.variants
-  assert.deepEqual(variant?.policies, { batching: 'sarathi', dispatch: 'slo', placement: 'auto', migration: 'llumnix', speculation: 'off' })
+  assert.deepEqual(variant?.policies, { batching: 'tempo', dispatch: 'slo', placement: 'auto', migration: 'llumnix', speculation: 'off' })
   assert.deepEqual([variant?.name, variant?.limits.maxModelLen, variant?.limits.maxNumBatchedTokens, variant?.limits.cellTokens], ['default', 2048, 512, 128])
   assert.deepEqual(variant?.fleet[0]?.link, { bytesPerSec: 25e9, latencyMs: 0.05 })
   assert.deepEqual([scenario.seeds, scenario.engine, scenario.numRouters, scenario.faults], [[1], 'light', 1, []])
