@@ -4,8 +4,8 @@ import type { EffectPort, EffectTable } from '@rubato/actor'
 import type { EngineEffect } from '@rubato/instance'
 import type { Engine } from '@rubato/model'
 
-/** One step, and transfers beside it. */
-const LIMIT = 8
+/** One step, a draft, and what waits to be installed after it (libs/instance, hand-off). */
+const LIMIT = 32
 
 /**
  * The `engine` port: executes the effect's command and completes with its EngineResult, or fails with `engine_failed`,

@@ -4,7 +4,8 @@
 //                |
 //                +-- failed: kept until the same blocks are offered again
 //
-// 1. At most MAX_TRANSFERS are pulling or installing: that bounds the staging, where pulled bytes wait for the engine.
+// 1. At most MAX_TRANSFERS travel at a time. At most MAX_STAGED travel or wait for the engine, which installs between steps: that bounds
+//    the staging, and what one step lets in.
 // 2. One transfer at a time touches a block; what is there already is not written again.
 import type { Completion, EffectId } from '@rubato/actor'
 import type { EffectList, KvPulled } from '../effects.ts'
@@ -13,6 +14,8 @@ import type { BlockTrack } from './block-track.ts'
 import type { Reservation } from './reservation.ts'
 
 const MAX_TRANSFERS = 4
+/** Of at most 64 MiB each (or one block): a GiB. */
+const MAX_STAGED = 16
 
 export interface Pull {
   readonly reservation: Reservation
@@ -62,7 +65,7 @@ export class Pulls {
   start(nowMs: number): void {
     if (this.#pulls.size === this.#byEffect.size) return
     for (const pull of this.#pulls) {
-      if (this.#byEffect.size >= MAX_TRANSFERS) return
+      if (this.#byEffect.size >= MAX_STAGED || this.#numPulling() >= MAX_TRANSFERS) return
       if (pull.phase !== 'queued' || this.#isBusy(pull)) continue
       const { reservation, token, numBlocks } = pull
       const { kvAddress, requestId, epoch, request: { message: { trace } } } = reservation
@@ -114,6 +117,12 @@ export class Pulls {
     const bytes = places.length === numBlocks ? pulled.bytes : partsOf(pulled.bytes, places, numBlocks)
     reservation.numInstalling += places.length
     this.#byEffect.set(this.#effects.engine({ kind: 'install-blocks', blockIds: pull.installing.map((block) => blockIds[block]!), bytes }), pull)
+  }
+
+  #numPulling(): number {
+    let count = 0
+    for (const { phase } of this.#byEffect.values()) if (phase === 'pulling') count += 1
+    return count
   }
 
   #isBusy({ track, firstBlock, numBlocks }: Pull): boolean {

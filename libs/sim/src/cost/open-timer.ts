@@ -17,13 +17,14 @@ import type { Accelerator } from './machine/accelerators.ts'
 import { MODEL_NAMES, layerWeightCount, modelNamed } from './machine/model-architectures.ts'
 import type { ModelArchitecture } from './machine/model-architectures.ts'
 import { profileTimer } from './profile/profile-timer.ts'
-import { splitwiseTimer } from './splitwise/splitwise-timer.ts'
+import { publishedSplitwiseTimer, splitwiseTimer } from './splitwise/splitwise-timer.ts'
 import type { StepTimer } from './step-timer.ts'
 
 export type TimerChoice =
   /** `sarathi`: as measured on Sarathi-Serve's engine, for its one machine. @default none */
   | { readonly kind: 'composed'; readonly calibration?: 'none' | 'sarathi' }
-  | { readonly kind: 'splitwise' }
+  /** `published`: as the paper's own simulator reads the same measurements, decodes nearly free of their batch. @default measured */
+  | { readonly kind: 'splitwise'; readonly curves?: 'measured' | 'published' }
   /** The engine whose steps were fitted. @default distserve */
   | { readonly kind: 'distserve'; readonly engine?: 'distserve' | 'vllm' }
   /** The points of a real engine's start-up profile; the machine does not matter. */
@@ -125,7 +126,7 @@ export function openTimer(choice: TimerChoice, machine: TimerMachine): StepTimer
   if (pp !== 1 && choice.kind !== 'distserve') throw new InvalidArgument('pp', `${choice.kind} times know one stage only, got ${pp}`)
   switch (choice.kind) {
     case 'composed': return openComposed(openComposedParts(accelerator, model, tp), choice.calibration ?? 'none')
-    case 'splitwise': return aboutField('model', () => splitwiseTimer({ rows: loadSplitwiseProfile(), accelerator, model, tp }))
+    case 'splitwise': return aboutField('model', () => (choice.curves === 'published' ? publishedSplitwiseTimer : splitwiseTimer)({ rows: loadSplitwiseProfile(), accelerator, model, tp }))
     case 'distserve': {
       if (accelerator.name !== DISTSERVE_ACCELERATOR) throw new InvalidArgument('accelerator', `DistServe measured on ${DISTSERVE_ACCELERATOR} only`)
       return aboutField('model', () => distServeTimer({ form: distServeForm(loadDistServeProfile(choice.engine ?? 'distserve'), model.name, tp), pp }))

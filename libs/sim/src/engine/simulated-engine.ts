@@ -21,13 +21,13 @@ export interface SimulatedEngineOptions {
   readonly blockCopyMs?: number
   /** Time of drafting so many trees, behind the step. Default: none. */
   readonly draftMs?: (wish: DraftWish) => number
-  /** Commands in flight, the running one included. Default 8. */
+  /** Commands in flight, the running one included. Default 32. */
   readonly limit?: number
   /** Called once: what the model threw, or what it was killed with. */
   readonly onDeath?: (error: unknown) => void
 }
 
-const DEFAULT_LIMIT = 8
+const DEFAULT_LIMIT = 32
 const DEFAULT_BLOCK_COPY_MS = 0.02
 
 interface Pending {

@@ -13,7 +13,7 @@ import { curveAt, curveThrough, median } from '../curve.ts'
 import type { Curve } from '../curve.ts'
 import { emptySums, sumStep } from '../step-sums.ts'
 import type { StepTimer } from '../step-timer.ts'
-import { MIXED_RATIO } from './published-curves.ts'
+import { MIXED_RATIO, publishedSplitwiseCurves } from './published-curves.ts'
 import { rowsOf } from './splitwise-profile.ts'
 import type { SplitwiseRow } from './splitwise-profile.ts'
 
@@ -74,6 +74,18 @@ function fitLongestMs(rows: readonly SplitwiseRow[]): number {
 function rising({ xs, ys }: Curve): Curve {
   let most = 0
   return { xs, ys: ys.map((y) => (most = Math.max(most, y))) }
+}
+
+/** The published simulator's reading of the same rows, to reproduce its orderings. Throws RangeError when the machine was not measured. */
+export function publishedSplitwiseTimer({ rows, accelerator, model, tp }: SplitwiseTimerOptions): StepTimer {
+  const curves = publishedSplitwiseCurves(rows, { model: model.name, hardware: accelerator.name, tp })
+  const sums = emptySums()
+  return {
+    stepMs(work) {
+      sumStep(work, sums)
+      return curves.iterationMs(sums.cellTokens, sums.decodeRows)
+    },
+  }
 }
 
 /** Throws RangeError when the machine was not measured. */

@@ -4,7 +4,7 @@ import { fields, kindError, oneOf, ratio, text, wordAsKind } from './fields.ts'
 
 const KINDS = z.discriminatedUnion('kind', [
   fields({ kind: z.literal('composed'), calibration: oneOf(['none', 'sarathi']).default('none') }),
-  fields({ kind: z.literal('splitwise') }),
+  fields({ kind: z.literal('splitwise'), curves: oneOf(['measured', 'published']).default('measured') }),
   fields({ kind: z.literal('distserve'), engine: oneOf(['distserve', 'vllm']).default('distserve') }),
   fields({ kind: z.literal('profile'), file: text() }),
 ], { error: kindError })
