@@ -62,11 +62,12 @@ test('whoever preempted lately takes nothing, and gives a little earlier', () =>
   assert.deepEqual(pairsOf([instance('a', 120, 10, { preemptedAgoMs: 100 }), instance('b', 400, 2)]), ['a > b: balance'])
 })
 
-test('other models and instances without a link are no partners; prompts are for prefill instances as long as others are free', () => {
+test('other models and instances without a link are no partners; prefill instances take tokens only from one that had to preempt', () => {
   const source = instance('a', 20, 10)
   assert.deepEqual(pairsOf([source, instance('b', 400, 2, { modelFingerprint: 'x' }), instance('c', 400, 2, { canShip: false })]), [])
   assert.deepEqual(pairsOf([source, instance('p', 800, 2, { role: 'prefill' }), instance('d', 400, 2)]), ['a > d: balance'])
-  assert.deepEqual(pairsOf([source, instance('p', 800, 2, { role: 'prefill' })]), ['a > p: balance'])
+  assert.deepEqual(pairsOf([source, instance('p', 800, 2, { role: 'prefill' })]), [])
+  assert.deepEqual(pairsOf([{ ...source, preemptedAgoMs: 20_000 }, instance('p', 800, 2, { role: 'prefill' })]), ['a > p: balance'])
 })
 
 test('in a steady load every fleet comes to rest, and no request goes back and forth', () => {

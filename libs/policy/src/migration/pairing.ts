@@ -75,6 +75,7 @@ function isDestination(source: MigrationInstance, other: MigrationInstance, slac
 
 /** What the move of a request of average size does to both ends. */
 function gains({ source, destination, reason }: { readonly source: MigrationInstance; readonly destination: MigrationInstance; readonly reason: MigrationReason }, { lowBlocks }: Rules): boolean {
+  if (reason === 'balance' && isGivingTokensToPrompts(source, destination)) return false
   const movedBlocks = Math.max(1, Math.ceil(source.contextBlocks / Math.max(1, source.numRunning)))
   const destinationAfter = (freeBlocks(destination) - movedBlocks) / (destination.numRunning + 1)
   if (destinationAfter < lowBlocks) return false
@@ -82,6 +83,11 @@ function gains({ source, destination, reason }: { readonly source: MigrationInst
   const sourceAfter = (freeBlocks(source) + movedBlocks) / Math.max(1, source.numRunning - 1)
   const gapAfter = destinationAfter - sourceAfter
   return gapAfter >= 0 && gapAfter < destination.freenessBlocks - source.freenessBlocks
+}
+
+/** Whoever decodes on an instance meant for prompts delays every prompt there: only one that had to preempt has reason enough. */
+function isGivingTokensToPrompts(source: MigrationInstance, destination: MigrationInstance): boolean {
+  return destination.role === 'prefill' && source.role !== 'prefill' && source.preemptedAgoMs === null
 }
 
 /** M - sum V. */
