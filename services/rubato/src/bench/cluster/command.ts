@@ -64,7 +64,7 @@ async function runMode(flags: ClusterFlags, options: FleetOptions, io: DriveIo):
         return { report, text: renderChaos(report), ok: wrong === 0 }
       })
     case 'soak':
-      return onFleet(options, async (fleet) => {
+      return onFleet({ ...options, probed: 'all' }, async (fleet) => {
         const report = await runSoak(fleet, shape, flags.soak ?? 1, io)
         return { report, text: renderSoak(report), ok: report.failed === 0 }
       })

@@ -45,9 +45,11 @@ export function renderChaos(report: ChaosReport): string {
 }
 
 export function renderSoak(report: SoakReport): string {
-  const rows = report.processes.map(({ name, rss_start_mb: start, rss_end_mb: end, rss_slope_mb_per_hour: slope }) => [name, fixed(start, 0), fixed(end, 0), fixed(slope)])
+  const rows = report.processes.map((one) => [
+    one.name, fixed(one.heap_start_mb, 1), fixed(one.heap_end_mb, 1), fixed(one.heap_slope_mb_per_hour), fixed(one.rss_start_mb, 0), fixed(one.rss_end_mb, 0), fixed(one.rss_slope_mb_per_hour),
+  ])
   return [
-    renderTable(rows, { head: ['process', 'RSS MB, warm', 'RSS MB, end', 'MB per hour'] }),
+    renderTable(rows, { head: ['process', 'heap MB, warm', 'end', 'MB per hour', 'RSS MB, warm', 'end', 'MB per hour'] }),
     `${report.completed} completed, ${report.failed} failed, ${report.tokens} tokens; P99 ITL drift ${report.p99_itl_drift === null ? '- (needs at least four minutes)' : `x${fixed(report.p99_itl_drift, 2)}`}`,
     leftoverText(report.leftovers),
   ].join('\n')

@@ -10,7 +10,7 @@ import { stopOnSignal } from '../cluster/stop-on-signal.ts'
 import { parseNonNegative, wholeNumber } from '../flag-values.ts'
 import { measureRouter } from './measure-router.ts'
 import type { RouterReport } from './measure-router.ts'
-import { ProbedRouter, probeArgs } from './probed-router.ts'
+import { ProbedRouter, profileArgs } from './probed-router.ts'
 
 interface Flags {
   readonly streams: number
@@ -54,7 +54,8 @@ async function benchRouter(model: string | undefined, flags: Flags, context: Cli
     numRouters: 1, numPrefill: 0, numDecode: flags.instances, engine: `synthetic:${flags.stepMs}`, modelDir: model ?? null,
     routerFlags: ['--queue-size', '100000'],
     instanceFlags: ['--max-num-seqs', String(flags.streams), '--max-num-batched-tokens', String(flags.streams + 2048)],
-    routerNodeArgs: probeArgs(flags.cpuProf ?? null),
+    probed: 'routers',
+    routerNodeArgs: profileArgs(flags.cpuProf ?? null),
     env: context.env, natsServer: flags.natsServer ?? null, logFolder: null, progress, signal,
   })
   const router = new ProbedRouter(fleet)

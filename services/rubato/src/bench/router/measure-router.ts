@@ -4,7 +4,7 @@ import type { GenerateRequest } from '@rubato/rpc'
 import { randomStream } from '@rubato/sim'
 import { slopeOf } from '../cluster/modes/slope.ts'
 import { Excerpts, readPromptText } from '../serve/dataset/prompt-text.ts'
-import type { ProbeAnswer, ProbeQuestion } from './probe.ts'
+import type { ProbeAnswer, ProbeQuestion } from '../cluster/fleet/probe.ts'
 
 export interface StreamLoad {
   readonly numRequests: number

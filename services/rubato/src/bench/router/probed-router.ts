@@ -1,7 +1,5 @@
 // The one router of a fleet that was started with the probe, and streams against it.
-import { once } from 'node:events'
 import path from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { credentials, status } from '@grpc/grpc-js'
 import type { ServiceError } from '@grpc/grpc-js'
 import { RubatoError } from '@rubato/config'
@@ -9,12 +7,11 @@ import { loadInferencePackage } from '@rubato/rpc'
 import type { GenerateRequest, GenerateResponse__Output } from '@rubato/rpc'
 import type { Fleet } from '../cluster/fleet/fleet.ts'
 import type { MeasuredRouter, StreamLoad } from './measure-router.ts'
-import type { ProbeAnswer, ProbeQuestion } from './probe.ts'
+import type { ProbeAnswer, ProbeQuestion } from '../cluster/fleet/probe.ts'
 
-/** Node's flags that put the probe into a router; with a folder, its CPU profile is written there when it ends. */
-export function probeArgs(profileFolder: string | null): readonly string[] {
-  const probe = pathToFileURL(path.join(import.meta.dirname, 'probe.ts')).href
-  return ['--import', probe, ...(profileFolder === null ? [] : ['--cpu-prof', '--cpu-prof-dir', path.resolve(profileFolder)])]
+/** Node's flags that write a CPU profile into the folder when the router ends. */
+export function profileArgs(profileFolder: string | null): readonly string[] {
+  return profileFolder === null ? [] : ['--cpu-prof', '--cpu-prof-dir', path.resolve(profileFolder)]
 }
 
 export class ProbedRouter implements MeasuredRouter {
@@ -26,11 +23,8 @@ export class ProbedRouter implements MeasuredRouter {
     this.#client = new (loadInferencePackage().rubato.v1.Inference)(fleet.routerAddresses()[0]!, credentials.createInsecure())
   }
 
-  async ask(question: ProbeQuestion): Promise<ProbeAnswer> {
-    const child = this.#fleet.routers[0]!.child!
-    child.send(question)
-    const [answer] = (await once(child, 'message', { signal: AbortSignal.timeout(30_000) })) as [ProbeAnswer]
-    return answer
+  ask(question: ProbeQuestion): Promise<ProbeAnswer> {
+    return this.#fleet.routers[0]!.ask(question)
   }
 
   /** Sends requests on so many lines; resolves with the number of tokens that came. Rejects with the first failure. */

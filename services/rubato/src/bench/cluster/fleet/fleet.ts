@@ -20,8 +20,10 @@ export interface FleetOptions {
   readonly modelDir: string | null
   readonly routerFlags: readonly string[]
   readonly instanceFlags: readonly string[]
-  /** Node's own flags of the routers, with an IPC channel to each. @default none */
+  /** Node's own flags of the routers. @default none */
   readonly routerNodeArgs?: readonly string[]
+  /** Whose processes can be asked what they used. @default none */
+  readonly probed?: 'none' | 'routers' | 'all'
   readonly env: Environment
   /** null: found on this machine. */
   readonly natsServer: string | null
@@ -125,13 +127,13 @@ export class Fleet {
   }
 
   #service(kind: ServiceKind, index: number): ServiceProcess {
-    const { engine, modelDir, routerFlags, instanceFlags, routerNodeArgs, logFolder, env } = this.#options
+    const { engine, modelDir, routerFlags, instanceFlags, routerNodeArgs = [], probed = 'none', logFolder, env } = this.#options
     const common = ['--nats', this.broker.url, '--cluster', `bench-${process.pid}`, '--log-level', 'warn', '--engine', engine, ...(modelDir === null ? [] : ['--model', modelDir])]
     const isRouter = kind === 'router'
     const own = isRouter ? ['--admin-port', 'none', ...routerFlags] : instanceFlags
     if (logFolder !== null) mkdirSync(logFolder, { recursive: true })
-    const probe = isRouter && routerNodeArgs !== undefined ? { nodeArgs: routerNodeArgs, hasChannel: true } : {}
+    const isProbed = probed === 'all' || (probed === 'routers' && isRouter)
     const ports = isRouter ? ['--port', '0', '--grpc-port', '0'] : ['--metrics-port', '0']
-    return new ServiceProcess({ kind, name: `${kind}-${index + 1}`, flags: [...common, ...own], firstPorts: ports, logFolder: logFolder ?? this.#folder, env, ...probe })
+    return new ServiceProcess({ kind, name: `${kind}-${index + 1}`, flags: [...common, ...own], firstPorts: ports, logFolder: logFolder ?? this.#folder, env, nodeArgs: isRouter ? routerNodeArgs : [], isProbed })
   }
 }

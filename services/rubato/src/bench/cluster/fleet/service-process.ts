@@ -9,7 +9,9 @@ import { createWriteStream } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
+import { pathToFileURL } from 'node:url'
 import { RubatoError } from '@rubato/config'
+import type { ProbeAnswer, ProbeQuestion } from './probe.ts'
 
 export type ServiceKind = 'router' | 'prefill' | 'decode'
 
@@ -24,14 +26,17 @@ export interface ServiceOptions {
   /** Its standard error and output are appended to `NAME.log` there. */
   readonly logFolder: string
   readonly env: Environment
+  /** Node's own flags. @default none */
   readonly nodeArgs?: readonly string[]
-  /** Opens an IPC channel, for a module that nodeArgs import. @default false */
-  readonly hasChannel?: boolean
+  /** Runs the probe in it, which `ask` talks to. @default false */
+  readonly isProbed?: boolean
 }
 
 const MAIN = path.resolve(import.meta.dirname, '../../../main.ts')
 const READY_TIMEOUT_MS = 120_000
 const TAIL_LINES = 12
+const PROBE = pathToFileURL(path.join(import.meta.dirname, 'probe.ts')).href
+const ANSWER_TIMEOUT_MS = 30_000
 
 /** Children that run, of all fleets: killed when this process exits. */
 const running = new Set<ChildProcess>()
@@ -71,8 +76,13 @@ export class ServiceProcess {
     return this.#child !== null && this.#child.exitCode === null && this.#child.signalCode === null
   }
 
-  get child(): ChildProcess | null {
-    return this.#child
+  /** What the process has used. One question at a time; rejects after 30 s, and where the process is not probed. */
+  async ask(question: ProbeQuestion): Promise<ProbeAnswer> {
+    const child = this.#child
+    if (child?.connected !== true) throw new RubatoError('internal', `${this.options.name} has no probe`)
+    child.send(question)
+    const [answer] = (await once(child, 'message', { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) })) as [ProbeAnswer]
+    return answer
   }
 
   /** HOST:PORT of a router's gRPC door. */
@@ -87,8 +97,8 @@ export class ServiceProcess {
 
   /** Resolves once it said that it is ready. Rejects with RubatoError `unavailable` and the end of its log. */
   async start(): Promise<void> {
-    const { kind, name, flags, logFolder, env, nodeArgs = [], hasChannel = false } = this.options
-    const child = spawnTracked(process.execPath, [...nodeArgs, MAIN, kind, '--instance-id', name, ...flags, ...this.#ports], env, hasChannel)
+    const { kind, name, flags, logFolder, env, nodeArgs = [], isProbed = false } = this.options
+    const child = spawnTracked(process.execPath, [...(isProbed ? ['--import', PROBE] : []), ...nodeArgs, MAIN, kind, '--instance-id', name, ...flags, ...this.#ports], env, isProbed)
     this.#child = child
     this.numStarts++
     const log = createWriteStream(path.join(logFolder, `${name}.log`), { flags: 'a' })

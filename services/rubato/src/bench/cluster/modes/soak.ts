@@ -1,7 +1,6 @@
 // `--soak MINUTES`: steady load for long, and whether memory or latency creep. Answers are counted and forgotten.
 import { setMaxListeners } from 'node:events'
 import type { Fleet } from '../fleet/fleet.ts'
-import { processUsage } from '../fleet/process-usage.ts'
 import { clientFor, loadOptions, planFor, servedModel } from '../load/drive.ts'
 import type { DriveIo, LoadShape } from '../load/drive.ts'
 import type { Answer } from '../../serve/client/generate-client.ts'
@@ -10,12 +9,16 @@ import { leftoversOf } from './leftovers.ts'
 import type { Leftovers } from './leftovers.ts'
 import { slopeOf } from './slope.ts'
 
+/** Memory once a minute, right after a full garbage collection: between collections it goes up and down with them. */
 export interface SoakProcess {
   readonly name: string
   readonly rss_start_mb: number
   readonly rss_end_mb: number
+  readonly heap_start_mb: number
+  readonly heap_end_mb: number
   /** Least squares over everything after the warm-up. */
   readonly rss_slope_mb_per_hour: number | null
+  readonly heap_slope_mb_per_hour: number | null
 }
 
 export interface SoakWindow {
@@ -39,8 +42,8 @@ export interface SoakReport {
   readonly leftovers: Leftovers
 }
 
-const SAMPLE_MS = 5000
 const MINUTE_MS = 60_000
+const MB = 2 ** 20
 /** The share of the run that counts as warm-up, of memory and latency. */
 const WARM_UP_RATIO = 0.2
 const MAX_GAPS = 200_000
@@ -65,28 +68,37 @@ class Window {
   }
 }
 
+type Sample = readonly [atMs: number, bytes: number]
+
 /** Memory of every process over time. */
 class MemoryLog {
-  readonly #samples = new Map<string, (readonly [atMs: number, rssBytes: number])[]>()
+  readonly #samples = new Map<string, { readonly rss: Sample[]; readonly heap: Sample[] }>()
 
-  sample(fleet: Fleet, atMs: number): void {
-    for (const { options, pid } of fleet.processes) {
-      const usage = pid === null ? null : processUsage(pid)
-      if (usage === null) continue
-      const samples = this.#samples.get(options.name) ?? []
-      samples.push([atMs, usage.rssBytes])
-      this.#samples.set(options.name, samples)
+  async sample(fleet: Fleet, atMs: number): Promise<void> {
+    for (const service of fleet.processes) {
+      const { rssBytes, heapBytes } = await service.ask('usage-after-gc')
+      const samples = this.#samples.get(service.options.name) ?? { rss: [], heap: [] }
+      samples.rss.push([atMs, rssBytes])
+      samples.heap.push([atMs, heapBytes])
+      this.#samples.set(service.options.name, samples)
     }
   }
 
   report(afterMs: number): SoakProcess[] {
-    const mb = 2 ** 20
-    return [...this.#samples].map(([name, samples]) => {
-      const warm = samples.filter(([atMs]) => atMs >= afterMs)
-      const slope = slopeOf(warm)
-      return { name, rss_start_mb: (warm[0]?.[1] ?? 0) / mb, rss_end_mb: (warm.at(-1)?.[1] ?? 0) / mb, rss_slope_mb_per_hour: slope === null ? null : (slope * 60 * MINUTE_MS) / mb }
+    return [...this.#samples].map(([name, { rss, heap }]) => {
+      const [warmRss, warmHeap] = [trendOf(rss, afterMs), trendOf(heap, afterMs)]
+      return {
+        name, rss_start_mb: warmRss.startMb, rss_end_mb: warmRss.endMb, heap_start_mb: warmHeap.startMb, heap_end_mb: warmHeap.endMb,
+        rss_slope_mb_per_hour: warmRss.mbPerHour, heap_slope_mb_per_hour: warmHeap.mbPerHour,
+      }
     })
   }
+}
+
+function trendOf(samples: readonly Sample[], afterMs: number): { readonly startMb: number; readonly endMb: number; readonly mbPerHour: number | null } {
+  const warm = samples.filter(([atMs]) => atMs >= afterMs)
+  const slope = slopeOf(warm)
+  return { startMb: (warm[0]?.[1] ?? 0) / MB, endMb: (warm.at(-1)?.[1] ?? 0) / MB, mbPerHour: slope === null ? null : (slope * 60 * MINUTE_MS) / MB }
 }
 
 function driftOf(windows: readonly SoakWindow[]): number | null {
@@ -148,18 +160,18 @@ export async function runSoak(fleet: Fleet, shape: LoadShape, minutes: number, i
   setMaxListeners(0, io.signal)
   const log = new SoakLog()
   const startMs = performance.now()
-  const sampler = setInterval(() => log.memory.sample(fleet, performance.now() - startMs), SAMPLE_MS)
   const minuteHand = setInterval(() => {
     log.closeWindow()
     io.progress(log.line)
+    log.memory.sample(fleet, performance.now() - startMs).catch((error: unknown) => io.progress(`memory was not read: ${error instanceof Error ? error.message : String(error)}`))
   }, MINUTE_MS)
   try {
     await keepBusy(fleet, shape, { log, endMs: startMs + minutes * MINUTE_MS, io })
   } finally {
-    clearInterval(sampler)
     clearInterval(minuteHand)
   }
   log.closeWindow()
+  await log.memory.sample(fleet, performance.now() - startMs)
   const { completed, failed, tokens, windows, memory } = log
   const afterMs = (performance.now() - startMs) * WARM_UP_RATIO
   return { minutes, completed, failed, tokens, processes: memory.report(afterMs), windows, p99_itl_drift: driftOf(windows), leftovers: await leftoversOf(fleet, io.signal) }

@@ -1,4 +1,4 @@
-// Imported into a router under test (`node --import`): answers over the IPC channel what its process has used. The router itself
+// Imported into a process under test (`node --import`): answers over the IPC channel what the process has used. The service itself
 // knows nothing of it.
 import process from 'node:process'
 import { setFlagsFromString } from 'node:v8'
@@ -23,5 +23,5 @@ process.on('message', (question: ProbeQuestion) => {
   const { rss, heapUsed } = process.memoryUsage()
   process.send?.({ cpuUs: user + system, rssBytes: rss, heapBytes: heapUsed } satisfies ProbeAnswer)
 })
-// The channel must not keep the router alive.
+// The channel must not keep the process alive.
 process.channel?.unref()
