@@ -1,9 +1,31 @@
 // What all batching policies share: the order of service, and the ledger that no grant may overdraw.
+import { predictCellMs, predictCellsMs } from '../cost-model/model.ts'
+import type { StepCostModel } from '../cost-model/model.ts'
 import type { BatchingSnapshot, BatchPlan, CellGrant, DecodeDemand, PrefillDemand } from './snapshot.ts'
 
 /** Rows of the decodes: last tokens, and the draft nodes that targets need. */
 export function decodeTokens(decodes: readonly DecodeDemand[]): number {
   return decodes.reduce((sum, { nodes = 0 }) => sum + 1 + nodes, 0)
+}
+
+/** Of all cells that it still has. */
+export function remainingTokens({ cellTokens }: PrefillDemand): number {
+  return cellTokens.reduce((sum, tokens) => sum + tokens, 0)
+}
+
+/** Time of all cells that it still has, by themselves. */
+export function predictPrefillMs(model: StepCostModel, prefill: PrefillDemand): number {
+  return predictCellsMs(model, { numCells: prefill.cellTokens.length, contextTokens: prefill.contextTokens, tokens: remainingTokens(prefill) })
+}
+
+/** Grants its cells in order while `fits` has time for the next one and the ledger has tokens. False at the first that is not granted. */
+export function grantCells(ledger: GrantLedger, prefill: PrefillDemand, model: StepCostModel, fits: (cellMs: number) => boolean): boolean {
+  let { contextTokens } = prefill
+  for (const cellTokens of prefill.cellTokens) {
+    if (!fits(predictCellMs(model, { cellTokens, contextTokens })) || !ledger.grant(prefill, cellTokens)) return false
+    contextTokens += cellTokens
+  }
+  return true
 }
 
 /** Started prefills first, then as many waiting ones as there are sequence slots, both in the given order. */

@@ -5,7 +5,7 @@ import { predictCellMs } from '../cost-model/model.ts'
 import type { StepCostModel } from '../cost-model/model.ts'
 import { predictStepMs } from '../cost-model/step.ts'
 import type { BatchingPolicy, BatchingSnapshot, BatchPlan, DecodeDemand, PrefillDemand } from './snapshot.ts'
-import { GrantLedger, decodeTokens, serviceOrder } from './grants.ts'
+import { GrantLedger, decodeTokens, grantCells, predictPrefillMs, serviceOrder } from './grants.ts'
 
 export interface SarathiOptions {
   readonly costModel: StepCostModel
@@ -53,13 +53,7 @@ function nextCellMs(prefill: PrefillDemand, model: StepCostModel): number {
 /** Its first-token target is still in reach, but not by waiting. */
 function isUrgent(prefill: PrefillDemand, decodeMs: number, model: StepCostModel): boolean {
   if (prefill.ttftSlackMs === null || prefill.ttftSlackMs < 0) return false
-  let needMs = 0
-  let contextTokens = prefill.contextTokens
-  for (const cellTokens of prefill.cellTokens) {
-    needMs += decodeMs + predictCellMs(model, { cellTokens, contextTokens })
-    contextTokens += cellTokens
-  }
-  return prefill.ttftSlackMs <= URGENT_RATIO * needMs
+  return prefill.ttftSlackMs <= URGENT_RATIO * (predictPrefillMs(model, prefill) + prefill.cellTokens.length * decodeMs)
 }
 
 /** What one step has to work with. */
@@ -95,19 +89,13 @@ function plan(snapshot: BatchingSnapshot, settings: Settings): BatchPlan {
   const ledger = new GrantLedger(snapshot, decodeTokens(decodes))
   const times = stepTimes(decodes, settings)
   let stepMs = times.decodeMs
-  const grantCells = (prefill: PrefillDemand): boolean => {
-    let contextTokens = prefill.contextTokens
-    for (const cellTokens of prefill.cellTokens) {
-      const cellMs = predictCellMs(settings.costModel, { cellTokens, contextTokens })
-      const fits = decodes.length === 0 || stepMs + cellMs <= times.limitMs
-      if (!fits && (ledger.numCells > 0 || !mayOverrun(snapshot, prefill, times, settings))) return ledger.closeAtUsed()
-      if (!ledger.grant(prefill, cellTokens)) return false
-      stepMs += cellMs
-      contextTokens += cellTokens
-    }
+  const fits = (prefill: PrefillDemand, cellMs: number): boolean => {
+    const isWithin = decodes.length === 0 || stepMs + cellMs <= times.limitMs
+    if (!isWithin && (ledger.numCells > 0 || !mayOverrun(snapshot, prefill, times, settings))) return ledger.closeAtUsed()
+    stepMs += cellMs
     return true
   }
-  for (const prefill of serviceOrder(snapshot)) if (!grantCells(prefill)) break
+  for (const prefill of serviceOrder(snapshot)) if (!grantCells(ledger, prefill, settings.costModel, (cellMs) => fits(prefill, cellMs))) break
   return ledger.plan(decodes.length > 0)
 }
 

@@ -4,10 +4,9 @@
 // 1. Only targets lend and borrow: without them this is `sarathi`.
 // 2. A step is borrowed for a prompt that it saves. One that is late already, or would be late even so, gets none.
 // 3. No decode lends more than it has back, at the predicted pace, within LOAN_TOKENS more tokens: its mean gap stays within its target.
-import { predictCellMs } from '../cost-model/model.ts'
 import type { StepCostModel } from '../cost-model/model.ts'
 import { predictStepMs } from '../cost-model/step.ts'
-import { GrantLedger, serviceOrder } from './grants.ts'
+import { GrantLedger, grantCells, predictPrefillMs, serviceOrder } from './grants.ts'
 import { DEFAULT_SAFETY_RATIO, URGENT_RATIO, sarathi } from './sarathi.ts'
 import type { SarathiOptions } from './sarathi.ts'
 import type { BatchingPolicy, BatchingSnapshot, BatchPlan, DecodeDemand, PrefillDemand } from './snapshot.ts'
@@ -28,14 +27,11 @@ function spareMsOf(decodes: readonly DecodeDemand[], decodeMs: number, safetyRat
 /** The first of the order of service, up to the last one that makes its target by itself and might not beside the decodes. */
 function hurried(order: readonly PrefillDemand[], decodeMs: number, model: StepCostModel): readonly PrefillDemand[] {
   let [aloneMs, besideMs, numHurried] = [0, 0, 0]
-  for (const [index, { cellTokens, contextTokens, ttftSlackMs }] of order.entries()) {
-    let context = contextTokens
-    for (const tokens of cellTokens) {
-      const cellMs = predictCellMs(model, { cellTokens: tokens, contextTokens: context })
-      aloneMs += cellMs
-      besideMs += cellMs + decodeMs
-      context += tokens
-    }
+  for (const [index, prefill] of order.entries()) {
+    const { cellTokens, ttftSlackMs } = prefill
+    const prefillMs = predictPrefillMs(model, prefill)
+    aloneMs += prefillMs
+    besideMs += prefillMs + cellTokens.length * decodeMs
     if (ttftSlackMs !== null && aloneMs <= ttftSlackMs && ttftSlackMs <= URGENT_RATIO * besideMs) numHurried = index + 1
   }
   return order.slice(0, numHurried)
@@ -47,19 +43,11 @@ function borrowedStep(snapshot: BatchingSnapshot, model: StepCostModel, safetyRa
   if (decodes.length === 0 || prefills.every(({ ttftSlackMs }) => ttftSlackMs === null)) return null
   const decodeMs = predictStepMs(model, { cells: [], decodes })
   const spareMs = spareMsOf(decodes, decodeMs, safetyRatio)
+  if (spareMs <= 0) return null
   const ledger = new GrantLedger(snapshot, 0)
-  const fill = (): void => {
-    let stepMs = 0
-    for (const prefill of hurried(serviceOrder(snapshot), decodeMs, model)) {
-      let context = prefill.contextTokens
-      for (const cellTokens of prefill.cellTokens) {
-        stepMs += predictCellMs(model, { cellTokens, contextTokens: context })
-        if (stepMs > spareMs || !ledger.grant(prefill, cellTokens)) return
-        context += cellTokens
-      }
-    }
-  }
-  if (spareMs > 0) fill()
+  let stepMs = 0
+  const fits = (cellMs: number): boolean => (stepMs += cellMs) <= spareMs
+  for (const prefill of hurried(serviceOrder(snapshot), decodeMs, model)) if (!grantCells(ledger, prefill, model, fits)) break
   return ledger.numCells > 0 ? ledger.plan(false) : null
 }
 

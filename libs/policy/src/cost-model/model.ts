@@ -63,6 +63,20 @@ export function predictCellMs(model: StepCostModel, work: CellWork): number {
   return (fixedMs + perTokenMs * work.cellTokens + perPairMs * cellPairs(work)) * model.correctionRatio
 }
 
+export interface CellsWork {
+  readonly numCells: number
+  /** Tokens already in KV before the first of them. */
+  readonly contextTokens: number
+  /** Of all of them together. */
+  readonly tokens: number
+}
+
+/** The sum of predictCellMs over successive cells of a prompt, whatever their sizes: each pair of a query and a key is in one of them. */
+export function predictCellsMs(model: StepCostModel, { numCells, contextTokens, tokens }: CellsWork): number {
+  const { fixedMs, perTokenMs, perPairMs } = model.cell
+  return (fixedMs * numCells + perTokenMs * tokens + perPairMs * cellPairs({ cellTokens: tokens, contextTokens })) * model.correctionRatio
+}
+
 /** Weight of the newest residual; a change of machine load shows after about ten steps. */
 const RESIDUAL_WEIGHT = 0.1
 /** One outlier (a page fault, a garbage collection) moves the correction no more than this ratio asks for. */

@@ -1,5 +1,5 @@
 // Closed forms for prompts: what their cells cost together, without walking them.
-import { predictCellMs } from '../../cost-model/model.ts'
+import { predictCellMs, predictCellsMs } from '../../cost-model/model.ts'
 import type { StepCostModel } from '../../cost-model/model.ts'
 
 export interface PromptWork {
@@ -11,10 +11,8 @@ export interface PromptWork {
 
 /** The sum of predictCellMs over the prompt's cells. */
 export function predictPromptMs(model: StepCostModel, { hitTokens, endTokens, cellTokens }: PromptWork): number {
-  const { fixedMs, perTokenMs, perPairMs } = model.cell
-  const pairs = (endTokens * (endTokens + 1) - hitTokens * (hitTokens + 1)) / 2
-  const numCells = Math.ceil((endTokens - hitTokens) / cellTokens)
-  return (fixedMs * numCells + perTokenMs * (endTokens - hitTokens) + perPairMs * pairs) * model.correctionRatio
+  const tokens = endTokens - hitTokens
+  return predictCellsMs(model, { numCells: Math.ceil(tokens / cellTokens), contextTokens: hitTokens, tokens })
 }
 
 /** Time of the prompt's last cell, which nothing overlaps. */
