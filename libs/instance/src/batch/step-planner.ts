@@ -220,7 +220,7 @@ export class StepPlanner {
     const { config, speculation } = this.#parts
     const demandOf = (sequence: Sequence): DecodeDemand => {
       const { slot, request: { message: { slo: { tpotMs } } } } = sequence
-      return { handle: slot!.handle, contextTokens: slot!.kvTokens + 1, tpotMs, aheadMs: tpotMs === null ? 0 : sequence.aheadMs(tpotMs, nowMs) }
+      return { handle: slot!.handle, contextTokens: slot!.kvTokens + 1, tpotMs, aheadMs: tpotMs === null ? 0 : aheadMs(sequence, tpotMs, nowMs) }
     }
     return config.batching({
       decodes: this.#ready.map(speculation === null ? demandOf : (sequence, place) => ({ ...demandOf(sequence), ...speculation.demandOf(place) })),
@@ -269,6 +269,12 @@ export class StepPlanner {
     const { config, running, reservedSequences } = this.#parts
     return config.limits.maxNumSeqs - running.numSequences - reservedSequences()
   }
+}
+
+/** Milliseconds that its tokens came before one in `tpotMs` each asks for them; negative when behind. */
+function aheadMs(sequence: Sequence, tpotMs: number, nowMs: number): number {
+  const { elapsedMs, emittedTokens } = sequence.paceAt(nowMs)
+  return tpotMs * emittedTokens - elapsedMs
 }
 
 function ttftSlackMs(request: InstanceRequest, nowMs: number): number | null {

@@ -39,10 +39,10 @@ export class Sequence {
     this.log = new TokenLog(request.message.emittedIds[index] ?? [], request.message.sampling.logprobs !== null)
   }
 
-  /** Milliseconds that its tokens here came before one in `tpotMs` each asks for them; negative when behind. Counts from the first call. */
-  aheadMs(tpotMs: number, nowMs: number): number {
+  /** Time since it could first decode here, and tokens since then. Counts from the first call. */
+  paceAt(nowMs: number): { readonly elapsedMs: number; readonly emittedTokens: number } {
     this.#paceStart ??= { atMs: nowMs, numTokens: this.log.length }
-    return tpotMs * (this.log.length - this.#paceStart.numTokens) - (nowMs - this.#paceStart.atMs)
+    return { elapsedMs: nowMs - this.#paceStart.atMs, emittedTokens: this.log.length - this.#paceStart.numTokens }
   }
 
   get totalTokens(): number {

@@ -44,19 +44,11 @@ export class ProposedTree {
 }
 
 export class SequenceProposals {
-  /** First time that it could decode here, and its tokens then. */
-  readonly startMs: number
-  readonly startTokens: number
   draft: ProposedTree | null = null
   lookup: ProposedTree | null = null
   /** The draft model has its KV, but for what was committed since. */
   wasDrafted = false
   #chains: TokenChains | null = null
-
-  constructor(sequence: Sequence, nowMs: number) {
-    this.startMs = nowMs
-    this.startTokens = sequence.log.length
-  }
 
   /** The sequence's tokens, indexed for lookups up to the last one. */
   chainsOf(sequence: Sequence): TokenChains {

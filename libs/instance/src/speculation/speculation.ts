@@ -80,11 +80,11 @@ export class Speculation {
     this.#views = []
     this.#plan = null
     this.#verifying.clear()
-    if (ready.length > 0 && this.#controller.pass(ready.length)) return this.#startAll(ready, nowMs)
+    if (ready.length > 0 && this.#controller.pass(ready.length)) return
     const wantsLookup = this.#controller.wantsLookup
     for (const sequence of ready) {
       this.#ready.push(sequence)
-      if (wantsLookup) this.#lookUp(sequence, nowMs)
+      if (wantsLookup) this.#lookUp(sequence)
       this.#views.push(this.#view(sequence, nowMs))
     }
     this.#plan = this.#verify([])
@@ -149,7 +149,7 @@ export class Speculation {
     for (const { sequence, tree } of trees) {
       const candidates = { ...tree, pathProbability: new Float64Array(tree.tokenIds.length) }
       const estimated = this.#controller.estimated(classOf(sequence), candidates, { leastGrown: leastProbability, depth })
-      this.#proposalsOf(sequence, nowMs).draft = new ProposedTree({ source: 'draft', tree: estimated, slot: sequence.slot!, rootTokens: tree.numTokens })
+      this.#proposalsOf(sequence).draft = new ProposedTree({ source: 'draft', tree: estimated, slot: sequence.slot!, rootTokens: tree.numTokens })
       this.#hasProposals = true
       this.#parts.spans.proposed(sequence.request, 'remote', { nowMs, elapsedMs, nodes: tree.tokenIds.length })
     }
@@ -191,10 +191,10 @@ export class Speculation {
     return this.#controller.verify({ sequences: this.#views, cells, budgetTokens: config.limits.maxNumBatchedTokens - cellTokens }, clock.model)
   }
 
-  #proposalsOf(sequence: Sequence, nowMs: number): SequenceProposals {
+  #proposalsOf(sequence: Sequence): SequenceProposals {
     let proposals = this.#proposals.get(sequence)
     if (proposals === undefined) {
-      proposals = new SequenceProposals(sequence, nowMs)
+      proposals = new SequenceProposals()
       this.#proposals.set(sequence, proposals)
     }
     return proposals
@@ -203,30 +203,24 @@ export class Speculation {
   #view(sequence: Sequence, nowMs: number): SpeculatingSequence {
     const { request, log } = sequence
     const slot = sequence.slot!
-    const proposals = this.#proposalsOf(sequence, nowMs)
+    const proposals = this.#proposalsOf(sequence)
     const isForced = slot.kvTokens < sequence.settledKvTokens
     return {
       contextTokens: slot.kvTokens,
       acceptanceClass: classOf(sequence),
       tpotMs: request.message.slo.tpotMs,
-      elapsedMs: nowMs - proposals.startMs,
-      emittedTokens: log.length - proposals.startTokens,
+      ...sequence.paceAt(nowMs),
       remainingTokens: Math.max(1, request.message.sampling.maxTokens - log.length),
       tree: isForced ? null : (proposals.fresh(slot, sequence.totalTokens)?.tree ?? null),
     }
   }
 
-  #lookUp(sequence: Sequence, nowMs: number): void {
-    const proposals = this.#proposalsOf(sequence, nowMs)
+  #lookUp(sequence: Sequence): void {
+    const proposals = this.#proposalsOf(sequence)
     const remaining = sequence.request.message.sampling.maxTokens - sequence.log.length
     const tree = this.#controller.lookUp(classOf(sequence), proposals.chainsOf(sequence), remaining - 1)
     proposals.lookup = tree === null ? null : new ProposedTree({ source: 'lookup', tree, slot: sequence.slot!, rootTokens: sequence.totalTokens })
     this.#hasProposals ||= tree !== null
-  }
-
-  /** What a step that passes still owes: from when on its sequences' time per token counts. */
-  #startAll(ready: readonly Sequence[], nowMs: number): void {
-    for (const sequence of ready) if (sequence.request.message.slo.tpotMs !== null) this.#proposalsOf(sequence, nowMs)
   }
 
   #freshOf(place: number): ProposedTree | null {
@@ -285,7 +279,7 @@ export class Speculation {
     for (const { handle, tree } of trees) {
       const sequence = this.#parts.running.sequenceOf(handle)
       if (sequence === undefined) continue
-      const proposals = this.#proposalsOf(sequence, nowMs)
+      const proposals = this.#proposalsOf(sequence)
       areKnown &&= proposals.wasDrafted
       proposals.wasDrafted = true
       const estimated = this.#controller.estimated(classOf(sequence), tree, limits)
